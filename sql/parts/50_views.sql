@@ -1,0 +1,595 @@
+--
+-- Views: what BI tools read
+--
+-- Nobody but the owner of the extension has a right on the tables. A view
+-- runs with its owner's rights, so each public view joins _readable, which
+-- holds the funnels that the caller may read, and is a security barrier: no
+-- function in a query sees a row that its caller may not read. The usual
+-- comparisons are leakproof and pass the barrier, so indexes are used.
+--
+-- The statistics views are "_readable CROSS JOIN LATERAL (... GROUP BY ...)":
+-- only the funnels asked for are read, and a condition on day, stage or a
+-- dimension is pushed below the GROUP BY.
+--
+
+-- Internal views
+
+CREATE VIEW lead_funnel._readable AS
+SELECT f.funnel_id,
+    f.name::pg_catalog.text AS funnel,
+    f.relation,
+    f.status,
+    f.mode,
+    f.preset,
+    f.timezone,
+    f.always,
+    f.stage_column,
+    f.key_column,
+    f.entered_column,
+    f.attached_at
+FROM lead_funnel.funnel f
+LEFT JOIN pg_catalog.pg_class c ON c.oid = f.relation
+WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE')
+    -- roles by a join, since pg_has_role(name, ...) raises an error for one
+    -- that does not exist
+    OR EXISTS (
+        SELECT FROM pg_catalog.pg_roles a
+        WHERE a.rolname = ANY (ARRAY(
+                SELECT m.role FROM lead_funnel.reader m
+                UNION ALL
+                SELECT 'pg_read_all_data'::pg_catalog.name))
+            AND pg_catalog.pg_has_role(a.oid, 'USAGE'))
+    OR EXISTS (
+        SELECT FROM pg_catalog.pg_roles a
+        WHERE a.rolname = CURRENT_USER AND a.rolsuper)
+    -- detached, or the table is gone
+    OR c.oid IS NULL AND EXISTS (
+        SELECT FROM pg_catalog.pg_roles a
+        WHERE a.rolname = f.attached_by AND pg_catalog.pg_has_role(a.oid, 'USAGE'));
+COMMENT ON VIEW lead_funnel._readable IS
+    'one row per funnel that the current user may read: as owner of its table, as a reader or, once detached, as the role that attached it';
+
+CREATE VIEW lead_funnel._stage AS
+SELECT s.stage,
+    s.stage::pg_catalog.text AS label,
+    @extschema@.stage_rank(s.stage) AS rank
+FROM (VALUES
+    ('lead'::@extschema@.lead_stage), ('mql'), ('sal'), ('sql'), ('opportunity'), ('won'),
+    ('nurture'), ('recycled'), ('rejected'), ('disqualified'), ('lost')) AS s (stage);
+COMMENT ON VIEW lead_funnel._stage IS
+    'one row per stage, with its label and rank';
+
+-- Two branches, so that a condition on lead finds the index on lead_key as
+-- one on lead_id finds its own. A funnel has rows in one of them only.
+CREATE VIEW lead_funnel._lead_row AS
+SELECT j.funnel_id, j.lead_id, j.lead_id::pg_catalog.text COLLATE pg_catalog."C" AS lead,
+    j.move, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
+    j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
+    j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
+    j.actor, j.role_name, j.reason, j.note
+FROM lead_funnel.journal j
+WHERE j.lead_id IS NOT NULL
+UNION ALL
+SELECT j.funnel_id, j.lead_id, j.lead_key,
+    j.move, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
+    j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
+    j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
+    j.actor, j.role_name, j.reason, j.note
+FROM lead_funnel.journal j
+WHERE j.lead_key IS NOT NULL;
+COMMENT ON VIEW lead_funnel._lead_row IS
+    'one row per journal row of a lead, with its key as text; no markers';
+
+CREATE VIEW lead_funnel._marker AS
+SELECT j.funnel_id, j.epoch, j.effective_at, j.recorded_at, j.cycle, j.move, j.origin, j.rules_version,
+    j.actor, j.role_name, j.reason, j.note
+FROM lead_funnel.journal j
+WHERE j.lead_id IS NULL AND j.lead_key IS NULL;
+COMMENT ON VIEW lead_funnel._marker IS
+    'one row per truncate or detach, which begins an epoch: all leads of the epoch before left the funnel then';
+
+CREATE VIEW lead_funnel._lead_state AS
+SELECT s.funnel_id, s.lead_id, s.lead_key, s.stage, s.source, s.campaign, s.owner, s.segment, s.currency, s.value,
+    s.entered_at, s.handed_over_at, s.move, s.cycle
+FROM (
+    SELECT DISTINCT ON (j.lead_id, j.lead_key, j.funnel_id)
+        j.funnel_id, j.lead_id, j.lead_key, j.to_stage AS stage, j.source, j.campaign, j.owner, j.segment, j.currency,
+        j.value, j.entered_at, j.handed_over_at, j.move, j.cycle, j.epoch
+    FROM lead_funnel.journal j
+    WHERE j.lead_id IS NOT NULL OR j.lead_key IS NOT NULL
+    ORDER BY j.lead_id, j.lead_key, j.funnel_id, j.move DESC
+) s
+WHERE s.stage IS NOT NULL
+    AND NOT EXISTS (SELECT FROM lead_funnel._marker m WHERE m.funnel_id = s.funnel_id AND m.epoch = s.epoch + 1);
+COMMENT ON VIEW lead_funnel._lead_state IS
+    'one row per lead that is in a funnel, as its last journal row says';
+
+-- The statistics as the journal has them, not looking at what is stored. A
+-- row of a lead brings it into a cell; the row after it, or the marker that
+-- ends its epoch, takes it out again. Key renames (k) do neither.
+CREATE VIEW lead_funnel._journal_flow AS
+SELECT c.funnel_id, c.day, c.stage, c.source, c.campaign, c.owner, c.segment, c.currency,
+    pg_catalog.sum(c.opening)::bigint AS opening,
+    pg_catalog.sum(c.entries)::bigint AS entries,
+    pg_catalog.sum(c.exits)::bigint AS exits,
+    pg_catalog.sum(c.adjustments)::bigint AS adjustments,
+    pg_catalog.sum(c.value_in) AS value_in,
+    pg_catalog.sum(c.value_out) AS value_out,
+    pg_catalog.sum(c.value_adjustments) AS value_adjustments
+FROM (
+    SELECT j.funnel_id, (s.at AT TIME ZONE f.timezone)::date AS day, j.to_stage AS stage,
+        j.source, j.campaign, j.owner, j.segment, j.currency,
+        (s.what = 'opening')::integer AS opening,
+        (s.what = 'entry')::integer AS entries,
+        (s.what = 'exit')::integer AS exits,
+        CASE s.what WHEN 'in' THEN 1 WHEN 'out' THEN -1 ELSE 0 END AS adjustments,
+        CASE WHEN s.what = 'entry' THEN j.value ELSE 0 END AS value_in,
+        CASE WHEN s.what = 'exit' THEN j.value ELSE 0 END AS value_out,
+        CASE WHEN s.what IN ('opening', 'in') THEN j.value WHEN s.what = 'out' THEN -j.value ELSE 0 END AS value_adjustments
+    FROM (
+        SELECT e.funnel_id, e.epoch, e.kind, e.origin, e.effective_at, e.to_stage,
+            e.source, e.campaign, e.owner, e.segment, e.currency, COALESCE(e.value, 0) AS value,
+            pg_catalog.lead(e.epoch) OVER w AS next_epoch,
+            pg_catalog.lead(e.kind) OVER w AS next_kind,
+            pg_catalog.lead(e.effective_at) OVER w AS next_at
+        FROM lead_funnel.journal e
+        WHERE e.lead_id IS NOT NULL OR e.lead_key IS NOT NULL
+        WINDOW w AS (PARTITION BY e.funnel_id, e.lead_id, e.lead_key ORDER BY e.move)
+    ) j
+    JOIN lead_funnel.funnel f ON f.funnel_id = j.funnel_id
+    LEFT JOIN lead_funnel._marker m ON m.funnel_id = j.funnel_id AND m.epoch = j.epoch + 1
+    CROSS JOIN LATERAL (VALUES
+        (j.effective_at,
+            CASE WHEN j.kind = 'c' THEN 'in' WHEN j.kind <> 'm' THEN NULL WHEN j.origin = 'b' THEN 'opening' ELSE 'entry' END),
+        (CASE WHEN j.next_epoch = j.epoch THEN j.next_at ELSE m.effective_at END,
+            CASE WHEN j.next_epoch = j.epoch AND j.next_kind = 'c' THEN 'out'
+                WHEN j.next_epoch = j.epoch AND j.next_kind <> 'm' THEN NULL ELSE 'exit' END)
+    ) AS s (at, what)
+    WHERE j.to_stage IS NOT NULL AND s.at IS NOT NULL AND s.what IS NOT NULL
+) c
+GROUP BY c.funnel_id, c.day, c.stage, c.source, c.campaign, c.owner, c.segment, c.currency
+HAVING pg_catalog.sum(c.opening) <> 0 OR pg_catalog.sum(c.entries) <> 0 OR pg_catalog.sum(c.exits) <> 0
+    OR pg_catalog.sum(c.adjustments) <> 0 OR pg_catalog.sum(c.value_in) <> 0 OR pg_catalog.sum(c.value_out) <> 0
+    OR pg_catalog.sum(c.value_adjustments) <> 0;
+COMMENT ON VIEW lead_funnel._journal_flow IS
+    'one row per funnel, day, stage and dimensions with a change, derived from the journal alone';
+
+CREATE VIEW lead_funnel._generation AS
+SELECT f.funnel_id, g.generation, g.snapshot, g.folded_at
+FROM lead_funnel.funnel f
+CROSS JOIN LATERAL (
+    SELECT n.generation, n.snapshot, n.folded_at
+    FROM lead_funnel.generation n
+    WHERE n.funnel_id = f.funnel_id
+    ORDER BY n.generation DESC
+    LIMIT 1
+) g;
+COMMENT ON VIEW lead_funnel._generation IS
+    'one row per funnel that has been folded: its newest generation';
+
+-- Two index conditions. What a snapshot has not seen is at or above its
+-- xmax, or one of its xip, which are all below. The upper bound is true of
+-- every xid: with it the planner takes the condition for a range, else for a
+-- third of the table, and that would be a sequential scan.
+CREATE VIEW lead_funnel._tail AS
+SELECT d.funnel_id, d.xid, d.day, d.kind, d.from_stage, d.to_stage, d.leads, d.value_out, d.value_in,
+    d.source, d.campaign, d.owner, d.segment, d.currency
+FROM lead_funnel.funnel f
+LEFT JOIN lead_funnel._generation g ON g.funnel_id = f.funnel_id
+CROSS JOIN LATERAL (
+    SELECT a.funnel_id, a.xid, a.day, a.kind, a.from_stage, a.to_stage, a.leads, a.value_out, a.value_in,
+        a.source, a.campaign, a.owner, a.segment, a.currency
+    FROM lead_funnel.delta a
+    WHERE a.funnel_id = f.funnel_id
+        AND a.xid >= COALESCE(pg_catalog.pg_snapshot_xmax(g.snapshot), '0'::pg_catalog.xid8)
+        AND a.xid <= '18446744073709551615'::pg_catalog.xid8
+    UNION ALL
+    SELECT b.funnel_id, b.xid, b.day, b.kind, b.from_stage, b.to_stage, b.leads, b.value_out, b.value_in,
+        b.source, b.campaign, b.owner, b.segment, b.currency
+    FROM lead_funnel.delta b
+    WHERE b.funnel_id = f.funnel_id
+        AND b.xid = ANY (ARRAY(SELECT pg_catalog.pg_snapshot_xip(g.snapshot)))
+) d;
+COMMENT ON VIEW lead_funnel._tail IS
+    'one row per delta that the newest generation of its funnel has not seen';
+
+CREATE VIEW lead_funnel._stock_part AS
+SELECT c.funnel_id, c.stage, c.source, c.campaign, c.owner, c.segment, c.currency, c.leads, c.value
+FROM lead_funnel._generation g
+JOIN lead_funnel.stock_cell c ON c.funnel_id = g.funnel_id AND c.generation = g.generation
+UNION ALL
+SELECT d.funnel_id, s.stage, d.source, d.campaign, d.owner, d.segment, d.currency, s.leads, s.value
+FROM lead_funnel._tail d
+CROSS JOIN LATERAL (VALUES (d.from_stage, -d.leads, -d.value_out), (d.to_stage, d.leads, d.value_in)) AS s (stage, leads, value)
+WHERE s.stage IS NOT NULL;
+COMMENT ON VIEW lead_funnel._stock_part IS
+    'stock as stored, cells of the newest generation and deltas since: to be summed';
+
+CREATE VIEW lead_funnel._flow_part AS
+SELECT c.funnel_id, c.day, c.stage, c.source, c.campaign, c.owner, c.segment, c.currency,
+    c.opening, c.entries, c.exits, c.adjustments, c.value_in, c.value_out, c.value_adjustments
+FROM lead_funnel.flow_cell c
+UNION ALL
+SELECT d.funnel_id, d.day, s.stage, d.source, d.campaign, d.owner, d.segment, d.currency,
+    s.opening, s.entries, s.exits, s.adjustments, s.value_in, s.value_out, s.value_adjustments
+FROM lead_funnel._tail d
+CROSS JOIN LATERAL (VALUES
+    (d.from_stage, 0::bigint, 0::bigint,
+        CASE WHEN d.kind = 'f' THEN d.leads ELSE 0 END,
+        CASE WHEN d.kind = 'a' THEN -d.leads ELSE 0 END,
+        0::numeric,
+        CASE WHEN d.kind = 'f' THEN d.value_out ELSE 0 END,
+        CASE WHEN d.kind = 'a' THEN -d.value_out ELSE 0 END),
+    (d.to_stage,
+        CASE WHEN d.kind = 'o' THEN d.leads ELSE 0 END,
+        CASE WHEN d.kind = 'f' THEN d.leads ELSE 0 END,
+        0::bigint,
+        CASE WHEN d.kind = 'a' THEN d.leads ELSE 0 END,
+        CASE WHEN d.kind = 'f' THEN d.value_in ELSE 0 END,
+        0::numeric,
+        CASE WHEN d.kind <> 'f' THEN d.value_in ELSE 0 END)
+) AS s (stage, opening, entries, exits, adjustments, value_in, value_out, value_adjustments)
+WHERE s.stage IS NOT NULL;
+COMMENT ON VIEW lead_funnel._flow_part IS
+    'flows as stored, cells of all folds and deltas since: to be summed';
+
+CREATE VIEW lead_funnel._stock AS
+SELECT p.funnel_id, p.stage, p.source, p.campaign, p.owner, p.segment, p.currency,
+    pg_catalog.sum(p.leads)::bigint AS leads,
+    pg_catalog.sum(p.value) AS value
+FROM lead_funnel._stock_part p
+GROUP BY p.funnel_id, p.stage, p.source, p.campaign, p.owner, p.segment, p.currency
+HAVING pg_catalog.sum(p.leads) <> 0 OR pg_catalog.sum(p.value) <> 0;
+COMMENT ON VIEW lead_funnel._stock IS
+    'one row per funnel, stage and dimensions: leads and value now, as stored';
+
+CREATE VIEW lead_funnel._flow AS
+SELECT p.funnel_id, p.day, p.stage, p.source, p.campaign, p.owner, p.segment, p.currency,
+    pg_catalog.sum(p.opening)::bigint AS opening,
+    pg_catalog.sum(p.entries)::bigint AS entries,
+    pg_catalog.sum(p.exits)::bigint AS exits,
+    pg_catalog.sum(p.adjustments)::bigint AS adjustments,
+    pg_catalog.sum(p.value_in) AS value_in,
+    pg_catalog.sum(p.value_out) AS value_out,
+    pg_catalog.sum(p.value_adjustments) AS value_adjustments
+FROM lead_funnel._flow_part p
+GROUP BY p.funnel_id, p.day, p.stage, p.source, p.campaign, p.owner, p.segment, p.currency
+HAVING pg_catalog.sum(p.opening) <> 0 OR pg_catalog.sum(p.entries) <> 0 OR pg_catalog.sum(p.exits) <> 0
+    OR pg_catalog.sum(p.adjustments) <> 0 OR pg_catalog.sum(p.value_in) <> 0 OR pg_catalog.sum(p.value_out) <> 0
+    OR pg_catalog.sum(p.value_adjustments) <> 0;
+COMMENT ON VIEW lead_funnel._flow IS
+    'one row per funnel, day, stage and dimensions with a change, as stored';
+
+-- Funnels, rules, health
+
+CREATE VIEW lead_funnel.funnels WITH (security_barrier) AS
+SELECT r.funnel,
+    CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('%I.%I', n.nspname, c.relname) END AS relation,
+    r.stage_column::pg_catalog.text AS stage_column,
+    r.key_column::pg_catalog.text AS key_column,
+    r.mode,
+    r.preset,
+    r.timezone,
+    v.version AS rules_version,
+    r.attached_at
+FROM lead_funnel._readable r
+LEFT JOIN pg_catalog.pg_class c ON c.oid = r.relation
+LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN LATERAL (
+    SELECT pg_catalog.max(x.version) AS version FROM lead_funnel.rule_version x WHERE x.funnel_id = r.funnel_id
+) v ON true;
+
+CREATE VIEW lead_funnel.funnel_rules WITH (security_barrier) AS
+SELECT r.funnel,
+    v.version,
+    u.from_stage::pg_catalog.text AS from_stage,
+    u.to_stage::pg_catalog.text AS to_stage,
+    u.requires,
+    u.min_score,
+    u.requires_reason,
+    u.allowed_role::pg_catalog.text AS allowed_role,
+    u.automatic,
+    u.check_at,
+    v.valid_from,
+    v.valid_to,
+    v.changed_by::pg_catalog.text AS changed_by,
+    COALESCE(u.note, v.note) AS note
+FROM lead_funnel._readable r
+JOIN (
+    SELECT x.funnel_id, x.version, x.valid_from, x.changed_by, x.note,
+        pg_catalog.lead(x.valid_from) OVER (PARTITION BY x.funnel_id ORDER BY x.version) AS valid_to
+    FROM lead_funnel.rule_version x
+) v ON v.funnel_id = r.funnel_id
+JOIN lead_funnel.rule u ON u.funnel_id = v.funnel_id AND u.version = v.version;
+
+CREATE VIEW lead_funnel.funnel_health WITH (security_barrier) AS
+SELECT r.funnel,
+    CASE r.status
+        WHEN 'active' THEN NOT EXISTS (
+            -- pg_inherits, not pg_partition_tree(), which locks each partition
+            WITH RECURSIVE tree (relid) AS (
+                SELECT r.relation::pg_catalog.oid
+                UNION ALL
+                SELECT i.inhrelid
+                FROM tree t
+                JOIN pg_catalog.pg_class p ON p.oid = t.relid AND p.relkind = 'p'
+                JOIN pg_catalog.pg_inherits i ON i.inhparent = t.relid
+                JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p')
+            )
+            SELECT
+            FROM tree t
+            CROSS JOIN (VALUES
+                ('lead_funnel_track'::pg_catalog.name), ('lead_funnel_track_update'), ('lead_funnel_flush'),
+                ('lead_funnel_truncate'), ('lead_funnel_stamp')) AS e (tgname)
+            WHERE (e.tgname <> 'lead_funnel_stamp' OR r.entered_column IS NOT NULL)
+                AND NOT EXISTS (
+                    SELECT
+                    FROM pg_catalog.pg_trigger g
+                    JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
+                    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'lead_funnel'
+                    WHERE g.tgrelid = t.relid AND g.tgname = e.tgname
+                        AND (g.tgenabled = 'A' OR g.tgenabled = 'O' AND NOT r.always)))
+        WHEN 'suspended' THEN false
+    END AS triggers_ok,
+    (SELECT pg_catalog.count(*) FROM lead_funnel._tail d WHERE d.funnel_id = r.funnel_id) AS pending_deltas,
+    g.folded_at AS last_fold_at,
+    pg_catalog.pg_total_relation_size('lead_funnel.journal'::pg_catalog.regclass) AS journal_bytes,
+    r.attached_at AS tracked_since
+FROM lead_funnel._readable r
+LEFT JOIN lead_funnel._generation g ON g.funnel_id = r.funnel_id;
+
+CREATE VIEW lead_funnel.rule_violations WITH (security_barrier) AS
+SELECT r.funnel,
+    v.from_stage::pg_catalog.text AS from_stage,
+    v.to_stage::pg_catalog.text AS to_stage,
+    lead_funnel._constraint_name(v.breach) AS constraint_name,
+    v.moves,
+    v.first_at,
+    v.last_at,
+    v.last_lead,
+    v.last_actor
+FROM lead_funnel._readable r
+CROSS JOIN LATERAL (
+    SELECT j.from_stage, j.to_stage, j.breach,
+        pg_catalog.count(*) AS moves,
+        pg_catalog.min(j.effective_at) AS first_at,
+        pg_catalog.max(j.effective_at) AS last_at,
+        (pg_catalog.array_agg(j.lead ORDER BY j.effective_at DESC, j.recorded_at DESC, j.lead_id DESC, j.lead DESC, j.move DESC))[1] AS last_lead,
+        (pg_catalog.array_agg(COALESCE(j.actor, j.role_name)
+            ORDER BY j.effective_at DESC, j.recorded_at DESC, j.lead_id DESC, j.lead DESC, j.move DESC))[1] AS last_actor
+    FROM lead_funnel._lead_row j
+    WHERE j.funnel_id = r.funnel_id AND j.breach IS NOT NULL AND j.origin = 'v'
+    GROUP BY j.from_stage, j.to_stage, j.breach
+) v;
+
+-- Statistics
+
+CREATE VIEW lead_funnel.funnel_stages WITH (security_barrier) AS
+SELECT r.funnel,
+    c.stage::pg_catalog.text AS stage,
+    @extschema@.stage_rank(c.stage) AS stage_rank,
+    c.source,
+    c.campaign,
+    c.owner,
+    c.segment,
+    c.currency,
+    c.leads,
+    c.value
+FROM lead_funnel._readable r
+CROSS JOIN LATERAL (
+    SELECT p.stage,
+        COALESCE(p.source, '(none)') AS source,
+        COALESCE(p.campaign, '(none)') AS campaign,
+        COALESCE(p.owner, '(none)') AS owner,
+        COALESCE(p.segment, '(none)') AS segment,
+        COALESCE(p.currency, '(none)') AS currency,
+        pg_catalog.sum(p.leads)::bigint AS leads,
+        pg_catalog.sum(p.value) AS value
+    FROM lead_funnel._stock_part p
+    WHERE p.funnel_id = r.funnel_id
+    GROUP BY 1, 2, 3, 4, 5, 6
+    HAVING pg_catalog.sum(p.leads) <> 0 OR pg_catalog.sum(p.value) <> 0
+) c;
+
+-- Days are counted in integers: a series of timestamps would follow the
+-- session's time zone. An infinite day has no place in a calendar.
+CREATE VIEW lead_funnel.funnel_daily WITH (security_barrier) AS
+SELECT r.funnel,
+    d.day,
+    d.stage::pg_catalog.text AS stage,
+    @extschema@.stage_rank(d.stage) AS stage_rank,
+    d.opening,
+    d.entries,
+    d.exits,
+    d.stock,
+    d.value_stock
+FROM lead_funnel._readable r
+CROSS JOIN LATERAL (
+    WITH flow AS MATERIALIZED (
+        SELECT p.day, p.stage,
+            pg_catalog.sum(p.opening)::bigint AS opening,
+            pg_catalog.sum(p.entries)::bigint AS entries,
+            pg_catalog.sum(p.exits)::bigint AS exits,
+            pg_catalog.sum(p.opening + p.entries - p.exits + p.adjustments) AS net,
+            pg_catalog.sum(p.value_in - p.value_out + p.value_adjustments) AS value_net
+        FROM lead_funnel._flow_part p
+        WHERE p.funnel_id = r.funnel_id AND pg_catalog.isfinite(p.day)
+        GROUP BY p.day, p.stage
+    ), span AS (
+        SELECT pg_catalog.min(f.day) AS first_day,
+            GREATEST(pg_catalog.max(f.day), (pg_catalog.now() AT TIME ZONE r.timezone)::date) AS last_day
+        FROM flow f
+        HAVING pg_catalog.count(*) > 0
+    )
+    SELECT x.first_day + n.n AS day,
+        s.stage,
+        COALESCE(f.opening, 0) AS opening,
+        COALESCE(f.entries, 0) AS entries,
+        COALESCE(f.exits, 0) AS exits,
+        pg_catalog.sum(COALESCE(f.net, 0)) OVER w::bigint AS stock,
+        pg_catalog.sum(COALESCE(f.value_net, 0)) OVER w AS value_stock
+    FROM span x
+    CROSS JOIN LATERAL pg_catalog.generate_series(0, x.last_day - x.first_day) AS n (n)
+    CROSS JOIN lead_funnel._stage s
+    LEFT JOIN flow f ON f.day = x.first_day + n.n AND f.stage OPERATOR(@extschema@.=) s.stage
+    WINDOW w AS (PARTITION BY s.stage ORDER BY n.n ROWS UNBOUNDED PRECEDING)
+) d;
+
+CREATE VIEW lead_funnel.funnel_flow WITH (security_barrier) AS
+SELECT r.funnel,
+    c.day,
+    c.stage::pg_catalog.text AS stage,
+    @extschema@.stage_rank(c.stage) AS stage_rank,
+    c.source,
+    c.campaign,
+    c.owner,
+    c.segment,
+    c.currency,
+    c.opening,
+    c.entries,
+    c.exits,
+    c.adjustments,
+    c.value_in,
+    c.value_out,
+    c.value_adjustments
+FROM lead_funnel._readable r
+CROSS JOIN LATERAL (
+    SELECT p.day, p.stage,
+        COALESCE(p.source, '(none)') AS source,
+        COALESCE(p.campaign, '(none)') AS campaign,
+        COALESCE(p.owner, '(none)') AS owner,
+        COALESCE(p.segment, '(none)') AS segment,
+        COALESCE(p.currency, '(none)') AS currency,
+        pg_catalog.sum(p.opening)::bigint AS opening,
+        pg_catalog.sum(p.entries)::bigint AS entries,
+        pg_catalog.sum(p.exits)::bigint AS exits,
+        pg_catalog.sum(p.adjustments)::bigint AS adjustments,
+        pg_catalog.sum(p.value_in) AS value_in,
+        pg_catalog.sum(p.value_out) AS value_out,
+        pg_catalog.sum(p.value_adjustments) AS value_adjustments
+    FROM lead_funnel._flow_part p
+    WHERE p.funnel_id = r.funnel_id
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
+    HAVING pg_catalog.sum(p.opening) <> 0 OR pg_catalog.sum(p.entries) <> 0 OR pg_catalog.sum(p.exits) <> 0
+        OR pg_catalog.sum(p.adjustments) <> 0 OR pg_catalog.sum(p.value_in) <> 0 OR pg_catalog.sum(p.value_out) <> 0
+        OR pg_catalog.sum(p.value_adjustments) <> 0
+) c;
+
+-- Leads
+
+CREATE VIEW lead_funnel.funnel_history WITH (security_barrier) AS
+SELECT r.funnel,
+    j.lead,
+    j.lead_id,
+    j.cycle,
+    j.move,
+    j.from_stage::pg_catalog.text AS from_stage,
+    j.to_stage::pg_catalog.text AS to_stage,
+    COALESCE(j.from_status, j.from_stage::pg_catalog.text) AS from_status,
+    COALESCE(j.to_status, j.to_stage::pg_catalog.text) AS to_status,
+    j.effective_at,
+    (j.effective_at AT TIME ZONE r.timezone)::date AS effective_day,
+    j.recorded_at,
+    COALESCE(j.actor, j.role_name) AS actor,
+    j.role_name,
+    j.reason,
+    j.note,
+    lead_funnel._origin(j.origin) AS origin,
+    j.rules_version,
+    COALESCE(j.source, '(none)') AS source,
+    COALESCE(j.campaign, '(none)') AS campaign,
+    COALESCE(j.owner, '(none)') AS owner,
+    COALESCE(j.segment, '(none)') AS segment,
+    COALESCE(j.currency, '(none)') AS currency,
+    j.value
+FROM lead_funnel._readable r
+JOIN (
+    SELECT m.funnel_id, m.lead, m.lead_id, m.cycle, m.move, m.from_stage, m.to_stage, m.from_status, m.to_status,
+        m.effective_at, m.recorded_at, m.actor, m.role_name, m.reason, m.note, m.origin, m.rules_version,
+        m.source, m.campaign, m.owner, m.segment, m.currency, m.value
+    FROM lead_funnel._lead_row m
+    WHERE m.kind = 'm'
+    UNION ALL
+    SELECT t.funnel_id, NULL, NULL, t.cycle, t.move, NULL, NULL, NULL, NULL,
+        t.effective_at, t.recorded_at, t.actor, t.role_name, t.reason, t.note, t.origin, t.rules_version,
+        NULL, NULL, NULL, NULL, NULL, NULL
+    FROM lead_funnel._marker t
+) j ON j.funnel_id = r.funnel_id;
+
+-- The window's partition holds the columns of the view that name a lead, so
+-- that conditions on them reach the journal's indexes.
+CREATE VIEW lead_funnel.lead_visits WITH (security_barrier) AS
+SELECT v.funnel,
+    v.lead,
+    v.lead_id,
+    v.cycle,
+    v.stage::pg_catalog.text AS stage,
+    @extschema@.stage_rank(v.stage) AS stage_rank,
+    v.entered_at,
+    (v.entered_at AT TIME ZONE v.timezone)::date AS entered_day,
+    x.exited_at,
+    (x.exited_at AT TIME ZONE v.timezone)::date AS exited_day,
+    CASE WHEN v.next_epoch = v.epoch THEN v.next_stage::pg_catalog.text END AS exit_to,
+    EXTRACT(epoch FROM x.exited_at - v.entered_at)::double precision AS seconds,
+    COALESCE(v.source, '(none)') AS source,
+    COALESCE(v.campaign, '(none)') AS campaign,
+    COALESCE(v.owner, '(none)') AS owner,
+    COALESCE(v.segment, '(none)') AS segment,
+    COALESCE(v.currency, '(none)') AS currency
+FROM (
+    SELECT r.funnel, r.timezone, j.funnel_id, j.lead, j.lead_id, j.cycle, j.epoch, j.to_stage AS stage, j.entered_at,
+        j.source, j.campaign, j.owner, j.segment, j.currency,
+        pg_catalog.lead(j.epoch) OVER w AS next_epoch,
+        pg_catalog.lead(j.effective_at) OVER w AS next_at,
+        pg_catalog.lead(j.to_stage) OVER w AS next_stage
+    FROM lead_funnel._readable r
+    JOIN lead_funnel._lead_row j ON j.funnel_id = r.funnel_id
+    WHERE j.kind = 'm'
+    WINDOW w AS (PARTITION BY j.lead_id, j.lead, j.funnel_id, r.funnel ORDER BY j.move)
+) v
+LEFT JOIN lead_funnel._marker m ON m.funnel_id = v.funnel_id AND m.epoch = v.epoch + 1
+CROSS JOIN LATERAL (SELECT CASE WHEN v.next_epoch = v.epoch THEN v.next_at ELSE m.effective_at END AS exited_at) x
+WHERE v.stage IS NOT NULL;
+
+-- No aggregate is ordered, so that groups can be hashed: the stage in which a
+-- cycle ended is the lowest of (move, rank) packed into one number. A backfill
+-- row is the first of its lead in an epoch, so of its cycle.
+CREATE VIEW lead_funnel.lead_milestones WITH (security_barrier) AS
+SELECT c.funnel,
+    c.lead,
+    c.lead_id,
+    c.cycle,
+    c.started_at,
+    c.mql_at,
+    c.handed_over_at,
+    c.sal_at,
+    c.sql_at,
+    c.opportunity_at,
+    c.won_at,
+    c.rejected_at,
+    CASE WHEN c.end_move IS NULL THEN m.effective_at WHEN NOT c.backfilled_end THEN c.ended_at END AS ended_at,
+    e.label AS end_stage,
+    c.furthest_stage::pg_catalog.text AS furthest_stage,
+    @extschema@.stage_rank(c.furthest_stage) AS furthest_stage_rank
+FROM (
+    SELECT r.funnel, j.funnel_id, j.lead, j.lead_id, j.cycle,
+        pg_catalog.max(j.epoch) AS epoch,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.move = j.cycle_move) AS started_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'mql') AS mql_at,
+        pg_catalog.max(j.handed_over_at) AS handed_over_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'sal') AS sal_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'sql') AS sql_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'opportunity') AS opportunity_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'won') AS won_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'rejected') AS rejected_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.cycle_ended) AS ended_at,
+        pg_catalog.min(j.move * 16::bigint + COALESCE(@extschema@.stage_rank(j.to_stage), 0)) FILTER (WHERE j.kind = 'm' AND j.cycle_ended) AS end_move,
+        COALESCE(pg_catalog.bool_or(j.origin = 'b' AND j.cycle_ended), false) AS backfilled_end,
+        @extschema@.max(j.furthest_stage) AS furthest_stage
+    FROM lead_funnel._readable r
+    JOIN lead_funnel._lead_row j ON j.funnel_id = r.funnel_id
+    WHERE j.kind IN ('m', 'c', 'k')
+    GROUP BY r.funnel, j.funnel_id, j.lead, j.lead_id, j.cycle
+) c
+LEFT JOIN lead_funnel._marker m ON m.funnel_id = c.funnel_id AND m.epoch = c.epoch + 1
+LEFT JOIN lead_funnel._stage e ON e.rank = c.end_move % 16;

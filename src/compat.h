@@ -1,0 +1,83 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Differences between the supported PostgreSQL versions.
+ *
+ * NOTES
+ *	  The only file of the extension that looks at PG_VERSION_NUM.  Where a
+ *	  newer server has a better interface, older ones are given its name, so
+ *	  that a branch can be deleted here when its version is dropped.
+ *
+ * IDENTIFICATION
+ *	  src/compat.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEAD_FUNNEL_COMPAT_H
+#define LEAD_FUNNEL_COMPAT_H
+
+/*
+ * Soft errors: input functions report bad input with ereturn() or errsave()
+ * and fcinfo->context.  Servers before 16 know hard errors only.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#include "varatt.h"
+#else
+#define errsave(context, ...) \
+	ereport(ERROR, __VA_ARGS__)
+#define ereturn(context, dummy_value, ...) \
+	ereport(ERROR, __VA_ARGS__)
+#endif
+
+/* Settings: the extra data of a check hook is allocated by guc_malloc() from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define lf_guc_malloc(size) guc_malloc(LOG, (size))
+#else
+#define lf_guc_malloc(size) malloc(size)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define lf_guc_variables(count) get_guc_variables(count)
+#else
+#define lf_guc_variables(count) \
+	(*(count) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
+/* One more argument from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define lf_exec_insert_index_tuples(rel, slot, estate) \
+	ExecInsertIndexTuples((rel), (slot), (estate), false, false, NULL, NIL, false)
+#else
+#define lf_exec_insert_index_tuples(rel, slot, estate) \
+	ExecInsertIndexTuples((rel), (slot), (estate), false, false, NULL, NIL)
+#endif
+
+/* The local transaction id of this backend. */
+#if PG_VERSION_NUM >= 170000
+#define LF_MY_LXID (MyProc->vxid.lxid)
+#else
+#define LF_MY_LXID (MyProc->lxid)
+#endif
+
+/* Ownership checks became one function. */
+#if PG_VERSION_NUM >= 160000
+#define lf_owns_relation(relid, roleid) \
+	object_ownercheck(RelationRelationId, (relid), (roleid))
+#else
+#define lf_owns_relation(relid, roleid) \
+	pg_class_ownercheck((relid), (roleid))
+#endif
+
+#if PG_VERSION_NUM < 150000
+#error "lead_funnel needs PostgreSQL 15 or later"
+#endif
+
+/* A generated column may be computed on reading from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define LF_IS_VIRTUAL(att) ((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#else
+#define LF_IS_VIRTUAL(att) false
+#endif
+
+#endif							/* LEAD_FUNNEL_COMPAT_H */

@@ -1,0 +1,560 @@
+/*-------------------------------------------------------------------------
+ *
+ * funnel.c
+ *	  Funnels as a backend knows them: compiled and cached by relation.
+ *
+ * NOTES
+ *	  The trigger asks for a funnel once a row, so everything that a row needs
+ *	  is compiled into one struct: attribute numbers (which differ between a
+ *	  partitioned table and its partitions), the map of status values, the
+ *	  rules as a matrix, the number of the last truncation.
+ *
+ *	  Configuration is read with a snapshot of its own, newer than the
+ *	  transaction's: a REPEATABLE READ transaction that began before a rule was
+ *	  changed is judged by the rule in force, not by the one it can see.
+ *
+ *	  Plain DML on our tables sends no invalidation, so whoever changes them
+ *	  calls lf_funnel_invalidate(), which sends one for the lead table.  The
+ *	  callback only marks; entries are never freed, since a caller may hold one.
+ *
+ * IDENTIFICATION
+ *	  src/funnel.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "funnel.h"
+#include "journal.h"
+
+/* Columns of table funnel (sql/parts/20_tables.sql). */
+enum
+{
+	FUNNEL_FUNNEL_ID = 1,
+	FUNNEL_NAME,
+	FUNNEL_RELATION,
+	FUNNEL_STATUS,
+	FUNNEL_MODE,
+	FUNNEL_PRESET,
+	FUNNEL_TIMEZONE,
+	FUNNEL_ALWAYS,
+	FUNNEL_STAGE_COLUMN,		/* and the others of FunnelColumn behind it */
+	FUNNEL_KEY_COLUMN,
+	FUNNEL_ATTACHED_BY = FUNNEL_STAGE_COLUMN + LF_COLUMN_COUNT + 1
+};
+
+static HTAB *funnels = NULL;
+static OwnTables own_tables;
+
+static void
+mark_invalid(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	Funnel	   *funnel;
+
+	/* DROP EXTENSION drops our tables one by one: any of them will do */
+	if (!OidIsValid(relid) || relid == own_tables.journal ||
+		relid == own_tables.funnel)
+		own_tables.valid = false;
+
+	hash_seq_init(&status, funnels);
+	while ((funnel = hash_seq_search(&status)) != NULL)
+	{
+		if (!OidIsValid(relid) || funnel->relid == relid || funnel->root == relid)
+			funnel->valid = false;
+	}
+}
+
+/* A type or enum label was changed: the compiled types may be wrong. */
+static void
+mark_all_invalid(Datum arg, int cacheid, uint32 hashvalue)
+{
+	mark_invalid(arg, InvalidOid);
+}
+
+void
+lf_funnel_init(void)
+{
+	HASHCTL		ctl;
+
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(Funnel);
+	ctl.hcxt = AllocSetContextCreate(CacheMemoryContext, "lead_funnel funnels",
+									 ALLOCSET_SMALL_SIZES);
+	funnels = hash_create("lead_funnel funnels", 16, &ctl,
+						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(mark_invalid, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, mark_all_invalid, (Datum) 0);
+}
+
+static Oid
+own_relation(Oid schema, const char *name)
+{
+	Oid			result = get_relname_relid(name, schema);
+
+	if (!OidIsValid(result))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"lead_funnel.%s\" does not exist", name),
+				 errhint("Is extension \"lead_funnel\" installed in this database, and in the version of its library?")));
+	return result;
+}
+
+const OwnTables *
+lf_own_tables(void)
+{
+	OwnTables	t;
+
+	if (own_tables.valid)
+		return &own_tables;
+
+	memset(&t, 0, sizeof(t));
+	t.schema = get_namespace_oid("lead_funnel", false);
+	t.funnel = own_relation(t.schema, "funnel");
+	t.stage_map = own_relation(t.schema, "stage_map");
+	t.rule_version = own_relation(t.schema, "rule_version");
+	t.rule = own_relation(t.schema, "rule");
+	t.override_role = own_relation(t.schema, "override_role");
+	t.journal = own_relation(t.schema, "journal");
+	t.journal_lead_id = own_relation(t.schema, "journal_lead_id");
+	t.journal_lead_key = own_relation(t.schema, "journal_lead_key");
+	t.journal_epoch = own_relation(t.schema, "journal_epoch");
+	t.delta = own_relation(t.schema, "delta");
+	t.delta_xid = own_relation(t.schema, "delta_xid");
+	t.generation = own_relation(t.schema, "generation");
+	t.generation_pkey = own_relation(t.schema, "generation_pkey");
+	t.stock_cell = own_relation(t.schema, "stock_cell");
+	t.stock_cell_generation = own_relation(t.schema, "stock_cell_generation");
+	t.flow_cell = own_relation(t.schema, "flow_cell");
+	t.flow_cell_day = own_relation(t.schema, "flow_cell_day");
+	t.valid = true;
+	own_tables = t;
+	return &own_tables;
+}
+
+/*
+ * The only row of table funnel that passes the test, copied; NULL if none.
+ * The table has a row a funnel: a scan is cheaper than an index.
+ */
+static HeapTuple
+find_funnel_tuple(Snapshot snapshot, Relation rel, Oid relation,
+				  const char *name, int32 funnel_id)
+{
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
+	HeapTuple	tuple;
+	HeapTuple	result = NULL;
+
+	while (result == NULL && (tuple = systable_getnext(scan)) != NULL)
+	{
+		TupleDesc	desc = RelationGetDescr(rel);
+		bool		isnull;
+		Datum		value;
+
+		if (name != NULL)
+		{
+			value = heap_getattr(tuple, FUNNEL_NAME, desc, &isnull);
+			if (strcmp(NameStr(*DatumGetName(value)), name) == 0)
+				result = heap_copytuple(tuple);
+		}
+		else if (OidIsValid(relation))
+		{
+			value = heap_getattr(tuple, FUNNEL_RELATION, desc, &isnull);
+			if (!isnull && DatumGetObjectId(value) == relation)
+				result = heap_copytuple(tuple);
+		}
+		else
+		{
+			value = heap_getattr(tuple, FUNNEL_FUNNEL_ID, desc, &isnull);
+			if (DatumGetInt32(value) == funnel_id)
+				result = heap_copytuple(tuple);
+		}
+	}
+	systable_endscan(scan);
+	return result;
+}
+
+static char *
+text_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+static pg_tz *
+lookup_zone(const char *zone, const char *funnel)
+{
+	pg_tz	   *result = pg_tzset(zone);
+
+	if (result == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" of funnel \"%s\" is not known to this server", zone, funnel),
+				 errhint("Name another with lead_funnel.alter_funnel(..., timezone => ...).")));
+	return result;
+}
+
+static void
+fill_funnel_row(HeapTuple tuple, TupleDesc desc, FunnelRow *row)
+{
+	bool		isnull;
+	Datum		value;
+
+	row->funnel_id = DatumGetInt32(heap_getattr(tuple, FUNNEL_FUNNEL_ID, desc, &isnull));
+	row->name = *DatumGetName(heap_getattr(tuple, FUNNEL_NAME, desc, &isnull));
+	value = heap_getattr(tuple, FUNNEL_RELATION, desc, &isnull);
+	row->relation = isnull ? InvalidOid : DatumGetObjectId(value);
+	row->attached_by = *DatumGetName(heap_getattr(tuple, FUNNEL_ATTACHED_BY, desc, &isnull));
+	row->stage_column = *DatumGetName(heap_getattr(tuple, FUNNEL_STAGE_COLUMN, desc, &isnull));
+	row->key_column = *DatumGetName(heap_getattr(tuple, FUNNEL_KEY_COLUMN, desc, &isnull));
+	row->suspended = strcmp(text_attribute(tuple, FUNNEL_STATUS, desc), "suspended") == 0;
+	row->tz = lookup_zone(text_attribute(tuple, FUNNEL_TIMEZONE, desc), NameStr(row->name));
+}
+
+static bool
+find_funnel_row(const char *name, int32 funnel_id, FunnelRow *row)
+{
+	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	HeapTuple	tuple = find_funnel_tuple(snapshot, rel, InvalidOid, name, funnel_id);
+
+	if (tuple != NULL)
+		fill_funnel_row(tuple, RelationGetDescr(rel), row);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return tuple != NULL;
+}
+
+bool
+lf_funnel_row_by_name(const char *name, FunnelRow *row)
+{
+	return find_funnel_row(name, 0, row);
+}
+
+bool
+lf_funnel_row_by_id(int32 funnel_id, FunnelRow *row)
+{
+	return find_funnel_row(NULL, funnel_id, row);
+}
+
+bool
+lf_any_funnel(void)
+{
+	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
+	bool		result = systable_getnext(scan) != NULL;
+
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+/* Rows of a table that belong to the funnel; the first column is funnel_id. */
+static SysScanDesc
+begin_funnel_scan(Relation rel, Snapshot snapshot, int32 funnel_id, ScanKeyData *key)
+{
+	ScanKeyInit(key, 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(funnel_id));
+	return systable_beginscan(rel, InvalidOid, false, snapshot, 1, key);
+}
+
+static StageKind
+stage_kind_of(Oid type)
+{
+	if (type == INT2OID || type == INT4OID || type == INT8OID)
+		return LF_STAGE_INTEGER;
+	if (type == TEXTOID || type == VARCHAROID || type == BPCHAROID)
+		return LF_STAGE_TEXT;
+	if (type_is_enum(type))
+		return LF_STAGE_ENUM;
+	return LF_STAGE_NATIVE;
+}
+
+static void
+compile_columns(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
+{
+	for (int i = 0; i < LF_COLUMN_COUNT; i++)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, FUNNEL_STAGE_COLUMN + i, desc, &isnull);
+		const char *column;
+
+		funnel->attnum[i] = InvalidAttrNumber;
+		funnel->type[i] = InvalidOid;
+		if (isnull)
+			continue;
+		column = NameStr(*DatumGetName(value));
+		funnel->attnum[i] = get_attnum(funnel->relid, column);
+		if (funnel->attnum[i] == InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of table \"%s\" does not exist, but funnel \"%s\" uses it",
+							column, get_rel_name(funnel->relid), NameStr(funnel->name)),
+					 errhint("Name another column with lead_funnel.alter_funnel(), or give the table up with lead_funnel.detach().")));
+		funnel->type[i] = getBaseType(get_atttype(funnel->relid, funnel->attnum[i]));
+	}
+	funnel->stage_kind = stage_kind_of(funnel->type[LF_COL_STAGE]);
+	funnel->stage_column =
+		*DatumGetName(fastgetattr(tuple, FUNNEL_STAGE_COLUMN, desc, &(bool){false}));
+}
+
+static void
+compile_stage_map(Funnel *funnel, Snapshot snapshot)
+{
+	Relation	rel = table_open(lf_own_tables()->stage_map, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan = begin_funnel_scan(rel, snapshot, funnel->funnel_id, &key);
+	HeapTuple	tuple;
+	int			room = 0;
+
+	funnel->nvalues = 0;
+	funnel->values = NULL;
+	funnel->null_stage = LF_STAGE_NONE;
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		bool		isnull;
+		LeadStage	stage = DatumGetLeadStage(heap_getattr(tuple, 2, RelationGetDescr(rel), &isnull));
+		char	   *value = text_attribute(tuple, 4, RelationGetDescr(rel));
+		StageValue *entry;
+
+		if (value == NULL)
+		{
+			funnel->null_stage = stage;
+			continue;
+		}
+		if (funnel->nvalues == room)
+		{
+			room = room == 0 ? 16 : room * 2;
+			funnel->values = funnel->values == NULL ?
+				MemoryContextAlloc(funnel->cxt, room * sizeof(StageValue)) :
+				repalloc(funnel->values, room * sizeof(StageValue));
+		}
+		entry = &funnel->values[funnel->nvalues++];
+		entry->value = MemoryContextStrdup(funnel->cxt, value);
+		entry->length = strlen(value);
+		entry->number = funnel->stage_kind == LF_STAGE_INTEGER ? pg_strtoint64(value) : 0;
+		entry->stage = stage;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+static void
+compile_rules(Funnel *funnel, Snapshot snapshot)
+{
+	Relation	rel = table_open(lf_own_tables()->rule_version, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan = begin_funnel_scan(rel, snapshot, funnel->funnel_id, &key);
+	HeapTuple	tuple;
+	bool		isnull;
+
+	funnel->rules_version = 0;
+	while ((tuple = systable_getnext(scan)) != NULL)
+		funnel->rules_version = Max(funnel->rules_version,
+									DatumGetInt32(heap_getattr(tuple, 2, RelationGetDescr(rel), &isnull)));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	memset(funnel->rules, 0, sizeof(funnel->rules));
+	rel = table_open(lf_own_tables()->rule, AccessShareLock);
+	scan = begin_funnel_scan(rel, snapshot, funnel->funnel_id, &key);
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		TupleDesc	desc = RelationGetDescr(rel);
+		Datum		value;
+		LeadStage	from;
+		Rule	   *rule;
+
+		if (DatumGetInt32(heap_getattr(tuple, 2, desc, &isnull)) != funnel->rules_version)
+			continue;
+		value = heap_getattr(tuple, 3, desc, &isnull);
+		from = isnull ? LF_STAGE_NONE : DatumGetLeadStage(value);
+		rule = &funnel->rules[from][DatumGetLeadStage(heap_getattr(tuple, 4, desc, &isnull))];
+		rule->allowed = true;
+		rule->requires_reason = DatumGetBool(heap_getattr(tuple, 5, desc, &isnull));
+		value = heap_getattr(tuple, 6, desc, &isnull);
+		rule->has_role = !isnull;
+		if (!isnull)
+			rule->allowed_role = *DatumGetName(value);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+static void
+compile_overriders(Funnel *funnel, Snapshot snapshot)
+{
+	Relation	rel = table_open(lf_own_tables()->override_role, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan = begin_funnel_scan(rel, snapshot, funnel->funnel_id, &key);
+	HeapTuple	tuple;
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		bool		isnull;
+
+		names = lappend(names, pstrdup(NameStr(*DatumGetName(heap_getattr(tuple, 2, RelationGetDescr(rel), &isnull)))));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	funnel->noverriders = 0;
+	funnel->overriders = MemoryContextAlloc(funnel->cxt, (list_length(names) + 1) * sizeof(NameData));
+	foreach(cell, names)
+		namestrcpy(&funnel->overriders[funnel->noverriders++], lfirst(cell));
+}
+
+/* Fills the entry; returns false if the relation has no active funnel. */
+static bool
+compile(Funnel *funnel)
+{
+	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleDesc	desc = RelationGetDescr(rel);
+	HeapTuple	tuple;
+	bool		isnull;
+
+	funnel->root = funnel->relid;
+	if (get_rel_relispartition(funnel->relid))
+	{
+		List	   *ancestors = get_partition_ancestors(funnel->relid);
+
+		if (ancestors != NIL)
+			funnel->root = llast_oid(ancestors);
+	}
+	tuple = find_funnel_tuple(snapshot, rel, funnel->root, NULL, 0);
+	if (tuple != NULL &&
+		strcmp(text_attribute(tuple, FUNNEL_STATUS, desc), "detached") != 0)
+	{
+		char	   *mode = text_attribute(tuple, FUNNEL_MODE, desc);
+		bool		always = DatumGetBool(heap_getattr(tuple, FUNNEL_ALWAYS, desc, &isnull));
+
+		if (funnel->cxt == NULL)
+			funnel->cxt = AllocSetContextCreate(CacheMemoryContext, "lead_funnel funnel",
+												ALLOCSET_SMALL_SIZES);
+		MemoryContextReset(funnel->cxt);
+		funnel->funnel_id = DatumGetInt32(heap_getattr(tuple, FUNNEL_FUNNEL_ID, desc, &isnull));
+		funnel->name = *DatumGetName(heap_getattr(tuple, FUNNEL_NAME, desc, &isnull));
+		/* a refused move would stop an apply worker for good */
+		funnel->enforce = strcmp(mode, "enforce") == 0 && !always;
+		funnel->tz = lookup_zone(text_attribute(tuple, FUNNEL_TIMEZONE, desc), NameStr(funnel->name));
+		compile_columns(funnel, tuple, desc);
+		compile_stage_map(funnel, snapshot);
+		compile_rules(funnel, snapshot);
+		compile_overriders(funnel, snapshot);
+		funnel->epoch = lf_journal_epoch(funnel->funnel_id, snapshot);
+	}
+	else
+		tuple = NULL;
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return tuple != NULL;
+}
+
+Funnel *
+lf_funnel_lookup(Oid relid)
+{
+	bool		found;
+	Funnel	   *funnel = hash_search(funnels, &relid, HASH_ENTER, &found);
+	MemoryContext scratch;
+	MemoryContext previous;
+	bool		exists;
+
+	if (!found)
+	{
+		memset((char *) funnel + sizeof(Oid), 0, sizeof(Funnel) - sizeof(Oid));
+		funnel->root = relid;
+	}
+	if (funnel->valid)
+		return funnel;
+
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel compile",
+									ALLOCSET_DEFAULT_SIZES);
+	previous = MemoryContextSwitchTo(scratch);
+	/* set first: an invalidation that arrives meanwhile must win */
+	funnel->valid = true;
+	PG_TRY();
+	{
+		exists = compile(funnel);
+	}
+	PG_CATCH();
+	{
+		funnel->valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(previous);
+	MemoryContextDelete(scratch);
+	if (!exists)
+	{
+		funnel->valid = false;
+		return NULL;
+	}
+	return funnel;
+}
+
+Funnel *
+lf_funnel_by_id(int32 funnel_id)
+{
+	FunnelRow	row;
+	Funnel	   *funnel;
+
+	if (!lf_funnel_row_by_id(funnel_id, &row) || !OidIsValid(row.relation) ||
+		(funnel = lf_funnel_lookup(row.relation)) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("funnel %d does not exist or is detached", funnel_id)));
+	return funnel;
+}
+
+void
+lf_funnel_invalidate(Oid relid)
+{
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		CacheInvalidateRelcacheByRelid(relid);
+}
+
+LeadStage
+lf_funnel_stage_of_text(const Funnel *funnel, const char *value, int length)
+{
+	for (int i = 0; i < funnel->nvalues; i++)
+	{
+		const StageValue *entry = &funnel->values[i];
+
+		if (entry->length == length && memcmp(entry->value, value, length) == 0)
+			return entry->stage;
+	}
+	/* a stage's own label needs no mapping */
+	return lf_stage_parse(value, length);
+}
+
+LeadStage
+lf_funnel_stage_of_number(const Funnel *funnel, int64 value)
+{
+	for (int i = 0; i < funnel->nvalues; i++)
+	{
+		if (funnel->values[i].number == value)
+			return funnel->values[i].stage;
+	}
+	return LF_STAGE_NONE;
+}

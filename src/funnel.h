@@ -1,0 +1,154 @@
+/*-------------------------------------------------------------------------
+ *
+ * funnel.h
+ *	  Funnels as a backend knows them: compiled and cached by relation.
+ *
+ * IDENTIFICATION
+ *	  src/funnel.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEAD_FUNNEL_FUNNEL_H
+#define LEAD_FUNNEL_FUNNEL_H
+
+#include "pgtime.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "lead_stage.h"
+
+/* The columns of a lead table that a funnel may know, in catalog order. */
+typedef enum FunnelColumn
+{
+	LF_COL_STAGE,
+	LF_COL_KEY,
+	LF_COL_SOURCE,
+	LF_COL_CAMPAIGN,
+	LF_COL_OWNER,
+	LF_COL_SEGMENT,
+	LF_COL_CURRENCY,
+	LF_COL_VALUE,
+	LF_COL_ENTERED,
+	LF_COL_ACTOR,
+	LF_COL_REASON,
+	LF_COL_HANDOVER,
+	LF_COL_EXCLUDED
+} FunnelColumn;
+
+#define LF_COLUMN_COUNT (LF_COL_EXCLUDED + 1)
+#define LF_DIM_COUNT (LF_COL_CURRENCY - LF_COL_SOURCE + 1)
+
+/* How the stage is kept in the lead table. */
+typedef enum StageKind
+{
+	LF_STAGE_NATIVE,			/* lead_stage */
+	LF_STAGE_TEXT,				/* text, varchar, char */
+	LF_STAGE_ENUM,
+	LF_STAGE_INTEGER
+} StageKind;
+
+/* What a value of a status column means. */
+typedef struct StageValue
+{
+	char	   *value;
+	int			length;
+	int64		number;			/* of an integer column */
+	LeadStage	stage;
+} StageValue;
+
+/* One edge of the graph of moves. */
+typedef struct Rule
+{
+	bool		allowed;
+	bool		requires_reason;
+	bool		has_role;
+	NameData	allowed_role;	/* by name, since it may not exist here */
+} Rule;
+
+typedef struct Funnel
+{
+	Oid			relid;			/* hash key: the table or one of its partitions */
+	bool		valid;
+	MemoryContext cxt;			/* of what the fields point to */
+	int32		funnel_id;
+	Oid			root;			/* the attached table */
+	NameData	name;
+	NameData	stage_column;
+	bool		enforce;
+	pg_tz	   *tz;
+	AttrNumber	attnum[LF_COLUMN_COUNT];	/* 0: not given */
+	Oid			type[LF_COLUMN_COUNT];	/* base types */
+	StageKind	stage_kind;
+	LeadStage	null_stage;		/* what a missing status means */
+	int			nvalues;
+	StageValue *values;
+	int32		rules_version;
+	Rule		rules[LF_STAGE_COUNT + 1][LF_STAGE_COUNT + 1];	/* [from or none][to] */
+	int			noverriders;
+	NameData   *overriders;
+	int32		epoch;			/* how often all leads left at once */
+} Funnel;
+
+/* Relations of the extension's own, as known to this backend. */
+typedef struct OwnTables
+{
+	bool		valid;
+	Oid			schema;
+	Oid			funnel;
+	Oid			stage_map;
+	Oid			rule_version;
+	Oid			rule;
+	Oid			override_role;
+	Oid			journal;
+	Oid			journal_lead_id;	/* indexes of the journal */
+	Oid			journal_lead_key;
+	Oid			journal_epoch;
+	Oid			delta;
+	Oid			delta_xid;
+	Oid			generation;
+	Oid			generation_pkey;
+	Oid			stock_cell;
+	Oid			stock_cell_generation;
+	Oid			flow_cell;
+	Oid			flow_cell_day;
+} OwnTables;
+
+extern void lf_funnel_init(void);
+extern const OwnTables *lf_own_tables(void);
+
+/*
+ * The funnel of a table or partition; NULL if it has none.  The result lives
+ * as long as the backend; its fields may change at the next call.
+ */
+extern Funnel *lf_funnel_lookup(Oid relid);
+
+/* By number; an error if there is none or it is detached. */
+extern Funnel *lf_funnel_by_id(int32 funnel_id);
+
+/* Makes every backend compile the funnels of the relation anew. */
+extern void lf_funnel_invalidate(Oid relid);
+
+/* What a status column's value means; LF_STAGE_NONE if it is not mapped. */
+extern LeadStage lf_funnel_stage_of_text(const Funnel *funnel, const char *value, int length);
+extern LeadStage lf_funnel_stage_of_number(const Funnel *funnel, int64 value);
+
+/* Row of table funnel, for callers that know a name or number only. */
+typedef struct FunnelRow
+{
+	int32		funnel_id;
+	NameData	name;
+	Oid			relation;		/* invalid: detached */
+	NameData	attached_by;
+	NameData	stage_column;
+	NameData	key_column;
+	bool		suspended;
+	pg_tz	   *tz;
+} FunnelRow;
+
+extern bool lf_funnel_row_by_name(const char *name, FunnelRow *row);
+extern bool lf_funnel_row_by_id(int32 funnel_id, FunnelRow *row);
+
+/* Whether there is any funnel at all: DDL has nothing to check if not. */
+extern bool lf_any_funnel(void);
+
+#endif							/* LEAD_FUNNEL_FUNNEL_H */

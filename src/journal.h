@@ -1,0 +1,123 @@
+/*-------------------------------------------------------------------------
+ *
+ * journal.h
+ *	  The journal: what happened to each lead, and its state after it.
+ *
+ * IDENTIFICATION
+ *	  src/journal.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEAD_FUNNEL_JOURNAL_H
+#define LEAD_FUNNEL_JOURNAL_H
+
+#include "access/htup.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "lead_row.h"
+
+/* Columns of table journal (sql/parts/20_tables.sql). */
+enum
+{
+	JOURNAL_LEAD_ID = 1,
+	JOURNAL_FUNNEL_ID,
+	JOURNAL_MOVE,
+	JOURNAL_EFFECTIVE_AT,
+	JOURNAL_RECORDED_AT,
+	JOURNAL_ENTERED_AT,
+	JOURNAL_HANDED_OVER_AT,
+	JOURNAL_CYCLE,
+	JOURNAL_CYCLE_MOVE,
+	JOURNAL_EPOCH,
+	JOURNAL_RULES_VERSION,
+	JOURNAL_UNDOES,
+	JOURNAL_FROM_STAGE,
+	JOURNAL_TO_STAGE,
+	JOURNAL_FURTHEST_STAGE,
+	JOURNAL_KIND,
+	JOURNAL_ORIGIN,
+	JOURNAL_BREACH,
+	JOURNAL_CYCLE_ENDED,
+	JOURNAL_LEAD_KEY,
+	JOURNAL_FROM_STATUS,
+	JOURNAL_TO_STATUS,
+	JOURNAL_SOURCE,				/* and the other dimensions behind it */
+	JOURNAL_VALUE = JOURNAL_SOURCE + LF_DIM_COUNT,
+	JOURNAL_ACTOR,
+	JOURNAL_ROLE_NAME,
+	JOURNAL_REASON,
+	JOURNAL_NOTE,
+	JOURNAL_SCORE,
+	JOURNAL_QUALIFICATION,
+	JOURNAL_RELATED_KEY,
+	JOURNAL_COLUMNS = JOURNAL_RELATED_KEY
+};
+
+/* What a row is. */
+#define LF_KIND_MOVE	'm'		/* a move, an entry, an exit */
+#define LF_KIND_CHANGE	'c'		/* of a dimension, the value or the hand-over */
+#define LF_KIND_KEY		'k'		/* the lead got another key */
+#define LF_KIND_MARKER	't'		/* all leads left at once */
+
+/* Where it came from; the words are in lf_origin_name(). */
+#define LF_ORIGIN_WRITE		'w'
+#define LF_ORIGIN_BACKFILL	'b'
+#define LF_ORIGIN_OVERRIDE	'o'
+#define LF_ORIGIN_VIOLATION 'v'
+#define LF_ORIGIN_EXCLUDE	's'
+#define LF_ORIGIN_DELETE	'd'
+#define LF_ORIGIN_TRUNCATE	't'
+#define LF_ORIGIN_RECONCILE 'r'
+#define LF_ORIGIN_REPLICATED 'l'
+
+typedef struct JournalRow
+{
+	LeadKey		key;
+	int32		move;
+	TimestampTz effective_at;
+	TimestampTz recorded_at;
+	TimestampTz entered_at;		/* 0: none */
+	TimestampTz handed_over_at; /* 0: none */
+	int32		cycle;
+	int32		cycle_move;
+	int32		epoch;
+	int32		rules_version;	/* 0: none */
+	LeadStage	from_stage;
+	LeadStage	furthest_stage;
+	char		kind;
+	char		origin;
+	char		breach;			/* 0: none */
+	bool		cycle_ended;
+	text	   *from_status;
+	LeadState	state;			/* after the row; live: to_stage is set */
+	text	   *actor;
+	text	   *role_name;
+	text	   *reason;
+	text	   *note;
+	text	   *related_key;
+	/* of a row that was read: */
+	bool		written_by_us;	/* in this transaction */
+	CommandId	cmin;			/* then: by which command */
+} JournalRow;
+
+extern const char *lf_origin_name(char origin);
+
+/* The last row of the lead, whoever committed it; false if there is none. */
+extern bool lf_journal_last(int32 funnel_id, const LeadKey *key, JournalRow *row);
+
+extern void lf_journal_append(int32 funnel_id, const JournalRow *row);
+extern void lf_journal_append_marker(int32 funnel_id, int32 epoch, TimestampTz effective_at, char origin);
+
+/* The lead's rows get another key, behind those that the new key has. */
+extern void lf_journal_rename(int32 funnel_id, const LeadKey *from, const LeadKey *to,
+							  const JournalRow *last_of_to);
+
+/* How often all leads of the funnel have left at once. */
+extern int32 lf_journal_epoch(int32 funnel_id, Snapshot snapshot);
+
+/* Inserts into one of our tables and its indexes, of which one is known. */
+extern void lf_insert_tuple(Relation rel, HeapTuple tuple, Oid index_oid,
+							int nkeys, const AttrNumber *keys);
+
+#endif							/* LEAD_FUNNEL_JOURNAL_H */

@@ -1,0 +1,396 @@
+/*-------------------------------------------------------------------------
+ *
+ * lead_row.c
+ *	  What a funnel reads from a row of a lead table.
+ *
+ * NOTES
+ *	  Only built-in types are read, by their own C functions: nothing here runs
+ *	  code of a user, so a row may be read on behalf of anybody.
+ *
+ *	  A dimension that is empty or blank is missing: no report wants two rows
+ *	  that both say "none".
+ *
+ * IDENTIFICATION
+ *	  src/lead_row.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/uuid.h"
+
+#include "calendar.h"
+#include "compat.h"
+#include "lead_row.h"
+#include "settings.h"
+
+static Datum
+column_value(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column, bool *isnull)
+{
+	if (funnel->attnum[column] == InvalidAttrNumber)
+	{
+		*isnull = true;
+		return (Datum) 0;
+	}
+	return slot_getattr(slot, funnel->attnum[column], isnull);
+}
+
+static text *
+enum_label(Oid value)
+{
+	HeapTuple	tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(value));
+	text	   *result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for enum value %u", value);
+	result = cstring_to_text(NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* The text of a value of one of the types that lf_column_complaint() admits. */
+static text *
+value_as_text(Datum value, Oid type)
+{
+	switch (type)
+	{
+		case TEXTOID:
+		case VARCHAROID:
+			return DatumGetTextPP(value);
+		case BPCHAROID:
+			{
+				text	   *t = DatumGetTextPP(value);
+				int			length = bpchartruelen(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+
+				return cstring_to_text_with_len(VARDATA_ANY(t), length);
+			}
+		case NAMEOID:
+			return cstring_to_text(NameStr(*DatumGetName(value)));
+		case INT2OID:
+			return cstring_to_text(psprintf("%d", DatumGetInt16(value)));
+		case INT4OID:
+			return cstring_to_text(psprintf("%d", DatumGetInt32(value)));
+		case INT8OID:
+			return cstring_to_text(psprintf(INT64_FORMAT, DatumGetInt64(value)));
+		case BOOLOID:
+			return cstring_to_text(DatumGetBool(value) ? "true" : "false");
+		case UUIDOID:
+			return cstring_to_text(DatumGetCString(DirectFunctionCall1(uuid_out, value)));
+		default:
+			return enum_label(DatumGetObjectId(value));
+	}
+}
+
+static int64
+value_as_integer(Datum value, Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+void
+lf_lead_key(const Funnel *funnel, TupleTableSlot *slot, LeadKey *key)
+{
+	Oid			type = funnel->type[LF_COL_KEY];
+	bool		isnull;
+	Datum		value = column_value(funnel, slot, LF_COL_KEY, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("null value in key column \"%s\" of funnel \"%s\"",
+						get_attname(funnel->relid, funnel->attnum[LF_COL_KEY], false),
+						NameStr(funnel->name)),
+				 errdetail("A lead is known by its key."),
+				 errhint("Declare the column NOT NULL.")));
+	key->is_integer = (type == INT2OID || type == INT4OID || type == INT8OID);
+	key->id = key->is_integer ? value_as_integer(value, type) : 0;
+	key->key = key->is_integer ? NULL : value_as_text(value, type);
+}
+
+text *
+lf_lead_text(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column)
+{
+	bool		isnull;
+	Datum		value = column_value(funnel, slot, column, &isnull);
+	text	   *result;
+
+	if (isnull)
+		return NULL;
+	result = value_as_text(value, funnel->type[column]);
+	if (lf_is_blank(VARDATA_ANY(result), VARSIZE_ANY_EXHDR(result)))
+		return NULL;
+	return result;
+}
+
+bool
+lf_lead_time(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column,
+			 TimestampTz *result)
+{
+	bool		isnull;
+	Datum		value = column_value(funnel, slot, column, &isnull);
+
+	if (isnull)
+		return false;
+	switch (funnel->type[column])
+	{
+		case DATEOID:
+			*result = lf_moment_of_day(DatumGetDateADT(value), funnel->tz);
+			break;
+		case TIMESTAMPOID:
+			*result = lf_moment_of_timestamp(DatumGetTimestamp(value), funnel->tz);
+			break;
+		default:
+			*result = DatumGetTimestampTz(value);
+			break;
+	}
+	return true;
+}
+
+/*
+ * The value as numeric.  NaN and infinity are no amounts: one of them would
+ * make every sum that it enters useless for ever, so they count as missing.
+ */
+static Numeric
+lead_value(const Funnel *funnel, TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		value = column_value(funnel, slot, LF_COL_VALUE, &isnull);
+	Numeric		result;
+
+	if (isnull)
+		return NULL;
+	switch (funnel->type[LF_COL_VALUE])
+	{
+		case NUMERICOID:
+			result = DatumGetNumeric(value);
+			break;
+		case FLOAT4OID:
+			result = DatumGetNumeric(DirectFunctionCall1(float4_numeric, value));
+			break;
+		case FLOAT8OID:
+			result = DatumGetNumeric(DirectFunctionCall1(float8_numeric, value));
+			break;
+		default:
+			result = int64_to_numeric(value_as_integer(value, funnel->type[LF_COL_VALUE]));
+			break;
+	}
+	return (numeric_is_nan(result) || numeric_is_inf(result)) ? NULL : result;
+}
+
+static bool
+is_excluded(const Funnel *funnel, TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		value = column_value(funnel, slot, LF_COL_EXCLUDED, &isnull);
+
+	if (isnull)
+		return false;
+	return funnel->type[LF_COL_EXCLUDED] == BOOLOID ? DatumGetBool(value) : true;
+}
+
+void
+lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, LeadState *state)
+{
+	bool		isnull;
+	Datum		value;
+
+	memset(state, 0, sizeof(*state));
+	value = column_value(funnel, slot, LF_COL_STAGE, &isnull);
+	if (isnull)
+		state->stage = funnel->null_stage;
+	else if (funnel->stage_kind == LF_STAGE_NATIVE)
+		state->stage = DatumGetLeadStage(value);
+	else
+	{
+		state->status = value_as_text(value, funnel->type[LF_COL_STAGE]);
+		if (funnel->stage_kind == LF_STAGE_INTEGER)
+			state->stage = lf_funnel_stage_of_number(funnel, value_as_integer(value, funnel->type[LF_COL_STAGE]));
+		else
+			state->stage = lf_funnel_stage_of_text(funnel, VARDATA_ANY(state->status),
+												   VARSIZE_ANY_EXHDR(state->status));
+	}
+	if (is_excluded(funnel, slot))
+		return;
+	state->live = state->stage != LF_STAGE_NONE;
+	state->unmapped = !state->live;
+	for (int i = 0; i < LF_DIM_COUNT; i++)
+		state->dims[i] = lf_lead_text(funnel, slot, LF_COL_SOURCE + i);
+	state->value = lead_value(funnel, slot);
+}
+
+bool
+lf_text_equal(const text *a, const text *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+bool
+lf_numeric_equal(Numeric a, Numeric b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a), NumericGetDatum(b)));
+}
+
+bool
+lf_key_equal(const LeadKey *a, const LeadKey *b)
+{
+	if (a->is_integer != b->is_integer)
+		return false;
+	return a->is_integer ? a->id == b->id : lf_text_equal(a->key, b->key);
+}
+
+char *
+lf_key_string(const LeadKey *key)
+{
+	return key->is_integer ? psprintf(INT64_FORMAT, key->id) : text_to_cstring(key->key);
+}
+
+bool
+lf_same_cell(const LeadState *a, const LeadState *b)
+{
+	for (int i = 0; i < LF_DIM_COUNT; i++)
+	{
+		if (!lf_text_equal(a->dims[i], b->dims[i]))
+			return false;
+	}
+	return true;
+}
+
+bool
+lf_state_equal(const LeadState *a, const LeadState *b)
+{
+	return a->stage == b->stage && lf_same_cell(a, b) &&
+		lf_numeric_equal(a->value, b->value);
+}
+
+text *
+lf_text_copy(const text *t)
+{
+	Size		size;
+	text	   *result;
+
+	if (t == NULL)
+		return NULL;
+	size = VARSIZE_ANY(t);
+	result = palloc(size);
+	memcpy(result, t, size);
+	return result;
+}
+
+LeadKey
+lf_key_copy(const LeadKey *key)
+{
+	LeadKey		result = *key;
+
+	result.key = lf_text_copy(key->key);
+	return result;
+}
+
+LeadState
+lf_state_copy(const LeadState *state)
+{
+	LeadState	result = *state;
+
+	result.status = lf_text_copy(state->status);
+	for (int i = 0; i < LF_DIM_COUNT; i++)
+		result.dims[i] = lf_text_copy(state->dims[i]);
+	result.value = (Numeric) lf_text_copy((const text *) state->value);
+	return result;
+}
+
+static bool
+is_text_like(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+}
+
+static bool
+is_integer(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID;
+}
+
+static bool
+is_lead_stage(Oid type)
+{
+	char	   *name = get_typtype(type) == TYPTYPE_BASE ? format_type_be(type) : NULL;
+	char	   *dot = name ? strrchr(name, '.') : NULL;
+
+	return name != NULL && strcmp(dot ? dot + 1 : name, "lead_stage") == 0;
+}
+
+char *
+lf_column_complaint(Oid relid, const char *column, const char *use)
+{
+	AttrNumber	attnum = get_attnum(relid, column);
+	Oid			declared;
+	Oid			type;
+	const char *wanted;
+	bool		fits;
+
+	if (attnum <= 0)
+		return psprintf("Column \"%s\" is not an ordinary column.", column);
+	declared = get_atttype(relid, attnum);
+	type = getBaseType(declared);
+
+	if (strcmp(use, "stage") == 0)
+	{
+		fits = is_lead_stage(type) || is_text_like(type) || is_integer(type) || type_is_enum(type);
+		wanted = "lead_stage, text, varchar, an enum, an integer, or a domain over one of these";
+		if (is_lead_stage(type) && type != declared)
+			return psprintf("Column \"%s\" is of a domain over lead_stage, with which its operators are not found.", column);
+	}
+	else if (strcmp(use, "key") == 0)
+	{
+		fits = is_integer(type) || type == UUIDOID || type == TEXTOID || type == VARCHAROID || type_is_enum(type);
+		wanted = "smallint, integer, bigint, uuid, text, varchar, or an enum";
+	}
+	else if (strcmp(use, "dim") == 0)
+	{
+		fits = is_text_like(type) || is_integer(type) || type == UUIDOID || type == NAMEOID ||
+			type == BOOLOID || type_is_enum(type);
+		wanted = "text, varchar, char, name, an integer, uuid, boolean, or an enum";
+	}
+	else if (strcmp(use, "value") == 0)
+	{
+		fits = is_integer(type) || type == NUMERICOID || type == FLOAT4OID || type == FLOAT8OID;
+		wanted = "numeric, an integer, real, or double precision";
+	}
+	else if (strcmp(use, "time") == 0)
+	{
+		fits = type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID;
+		wanted = "timestamptz, timestamp, or date";
+	}
+	else if (strcmp(use, "excluded") == 0)
+	{
+		fits = type == BOOLOID || type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID;
+		wanted = "boolean, timestamptz, timestamp, or date";
+	}
+	else						/* text */
+	{
+		fits = is_text_like(type) || is_integer(type) || type == UUIDOID || type == NAMEOID || type_is_enum(type);
+		wanted = "text, varchar, char, name, an integer, uuid, or an enum";
+	}
+	if (fits)
+		return NULL;
+	return psprintf("Column \"%s\" is of type %s; it must be %s.",
+					column, format_type_be(declared), wanted);
+}

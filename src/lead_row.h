@@ -1,0 +1,66 @@
+/*-------------------------------------------------------------------------
+ *
+ * lead_row.h
+ *	  What a funnel reads from a row of a lead table.
+ *
+ * IDENTIFICATION
+ *	  src/lead_row.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEAD_FUNNEL_LEAD_ROW_H
+#define LEAD_FUNNEL_LEAD_ROW_H
+
+#include "executor/tuptable.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "funnel.h"
+
+/* The key of a lead: an integer, or else a text. */
+typedef struct LeadKey
+{
+	bool		is_integer;
+	int64		id;
+	text	   *key;
+} LeadKey;
+
+/* What counts a lead: its stage, its dimensions, its value. */
+typedef struct LeadState
+{
+	bool		live;			/* in the funnel */
+	bool		unmapped;		/* not live, because the status means nothing */
+	LeadStage	stage;
+	text	   *status;			/* raw, where it is not the stage's label */
+	text	   *dims[LF_DIM_COUNT]; /* NULL: missing */
+	Numeric		value;			/* NULL: missing */
+} LeadState;
+
+extern void lf_lead_key(const Funnel *funnel, TupleTableSlot *slot, LeadKey *key);
+extern void lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, LeadState *state);
+
+/* A time column; false if it is missing.  Days count from their start. */
+extern bool lf_lead_time(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column,
+						 TimestampTz *result);
+
+/* A text column; NULL if it is missing or blank. */
+extern text *lf_lead_text(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column);
+
+extern bool lf_key_equal(const LeadKey *a, const LeadKey *b);
+extern char *lf_key_string(const LeadKey *key);
+extern bool lf_text_equal(const text *a, const text *b);
+extern bool lf_numeric_equal(Numeric a, Numeric b);
+
+/* Same stage, dimensions and value. */
+extern bool lf_state_equal(const LeadState *a, const LeadState *b);
+extern bool lf_same_cell(const LeadState *a, const LeadState *b);
+
+/* Copies into the present memory context. */
+extern LeadKey lf_key_copy(const LeadKey *key);
+extern LeadState lf_state_copy(const LeadState *state);
+extern text *lf_text_copy(const text *t);
+
+/* NULL if the column's type fits its use, else a sentence that says why not. */
+extern char *lf_column_complaint(Oid relid, const char *column, const char *use);
+
+#endif							/* LEAD_FUNNEL_LEAD_ROW_H */

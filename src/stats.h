@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * stats.h
+ *	  Statistics: deltas of the writers, folds, what a snapshot sees.
+ *
+ * IDENTIFICATION
+ *	  src/stats.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEAD_FUNNEL_STATS_H
+#define LEAD_FUNNEL_STATS_H
+
+#include "utils/date.h"
+
+#include "lead_row.h"
+
+#define LF_DELTA_OPENING	'o'
+#define LF_DELTA_FLOW		'f'
+#define LF_DELTA_ADJUSTMENT 'a'
+
+extern void lf_stats_init(void);
+
+/* Notes a lead's step from one state to another; either may be NULL. */
+extern void lf_stats_note(int32 funnel_id, char kind, DateADT day,
+						  const LeadState *from, const LeadState *to);
+
+/* Notes that all leads of the funnel leave. */
+extern void lf_stats_note_all_out(int32 funnel_id, DateADT day);
+
+/* Appends what this subtransaction has noted. */
+extern void lf_stats_flush(void);
+
+/* Takes the deltas that all can see into a new generation. */
+extern bool lf_stats_fold(int32 funnel_id, bool wait);
+
+#endif							/* LEAD_FUNNEL_STATS_H */
