@@ -32,14 +32,17 @@
 PG_FUNCTION_INFO_V1(lf_ddl_start);
 PG_FUNCTION_INFO_V1(lf_ddl_end);
 
-/* The funnel that has the relation, or the root of its partition tree, as its table. */
+/* The working funnel of the table, or of the one that it is a partition of. */
 static Funnel *
 concerned_funnel(RangeVar *relation)
 {
 	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
+	FunnelRow	row;
 
 	if (!OidIsValid(relid) ||
 		(get_rel_relkind(relid) != RELKIND_RELATION && get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE))
+		return NULL;
+	if (!lf_funnel_row_by_relation(relid, &row) || row.suspended)
 		return NULL;
 	return lf_funnel_lookup(relid);
 }

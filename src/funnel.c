@@ -229,11 +229,11 @@ fill_funnel_row(HeapTuple tuple, TupleDesc desc, FunnelRow *row)
 }
 
 static bool
-find_funnel_row(const char *name, int32 funnel_id, FunnelRow *row)
+find_funnel_row(Oid relation, const char *name, int32 funnel_id, FunnelRow *row)
 {
 	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	HeapTuple	tuple = find_funnel_tuple(snapshot, rel, InvalidOid, name, funnel_id);
+	HeapTuple	tuple = find_funnel_tuple(snapshot, rel, relation, name, funnel_id);
 
 	if (tuple != NULL)
 		fill_funnel_row(tuple, RelationGetDescr(rel), row);
@@ -242,16 +242,31 @@ find_funnel_row(const char *name, int32 funnel_id, FunnelRow *row)
 	return tuple != NULL;
 }
 
+/* The top of the partition tree that the relation is in, or itself. */
+static Oid
+partition_root(Oid relid)
+{
+	List	   *ancestors = get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
+
+	return ancestors != NIL ? llast_oid(ancestors) : relid;
+}
+
+bool
+lf_funnel_row_by_relation(Oid relid, FunnelRow *row)
+{
+	return find_funnel_row(partition_root(relid), NULL, 0, row);
+}
+
 bool
 lf_funnel_row_by_name(const char *name, FunnelRow *row)
 {
-	return find_funnel_row(name, 0, row);
+	return find_funnel_row(InvalidOid, name, 0, row);
 }
 
 bool
 lf_funnel_row_by_id(int32 funnel_id, FunnelRow *row)
 {
-	return find_funnel_row(NULL, funnel_id, row);
+	return find_funnel_row(InvalidOid, NULL, funnel_id, row);
 }
 
 bool
@@ -434,14 +449,7 @@ compile(Funnel *funnel)
 	HeapTuple	tuple;
 	bool		isnull;
 
-	funnel->root = funnel->relid;
-	if (get_rel_relispartition(funnel->relid))
-	{
-		List	   *ancestors = get_partition_ancestors(funnel->relid);
-
-		if (ancestors != NIL)
-			funnel->root = llast_oid(ancestors);
-	}
+	funnel->root = partition_root(funnel->relid);
 	tuple = find_funnel_tuple(snapshot, rel, funnel->root, NULL, 0);
 	if (tuple != NULL &&
 		strcmp(text_attribute(tuple, FUNNEL_STATUS, desc), "detached") != 0)

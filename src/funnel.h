@@ -146,6 +146,7 @@ typedef struct FunnelRow
 } FunnelRow;
 
 extern bool lf_funnel_row_by_name(const char *name, FunnelRow *row);
+extern bool lf_funnel_row_by_relation(Oid relid, FunnelRow *row);	/* or a partition of it */
 extern bool lf_funnel_row_by_id(int32 funnel_id, FunnelRow *row);
 
 /* Whether there is any funnel at all: DDL has nothing to check if not. */

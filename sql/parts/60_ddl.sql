@@ -1,0 +1,232 @@
+--
+-- DDL and restores around a funnel
+--
+-- The event triggers leave at once if no funnel is concerned.  A restore
+-- creates tables before it loads the funnels, and triggers after it, so that it
+-- is left alone.
+--
+
+CREATE FUNCTION lead_funnel._is_managing() RETURNS boolean
+    LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'lf_is_managing_sql';
+COMMENT ON FUNCTION lead_funnel._is_managing() IS 'whether a function of the extension is running that manages a funnel';
+
+CREATE FUNCTION lead_funnel._column_renamed(relation regclass, old_name text, new_name text)
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    u record;
+BEGIN
+    FOR u IN
+        SELECT f.funnel_id, c.parameter
+        FROM lead_funnel.funnel AS f
+        CROSS JOIN LATERAL lead_funnel._columns_of(to_jsonb(f)) AS c
+        WHERE f.relation = _column_renamed.relation AND c.column_name = old_name
+    LOOP
+        EXECUTE format('UPDATE lead_funnel.funnel SET %I = $1 WHERE funnel_id = $2', u.parameter)
+        USING new_name::name, u.funnel_id;
+        PERFORM lead_funnel._invalidate(relation);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._column_renamed(regclass, text, text) IS 'a funnel follows the new name of a column';
+REVOKE ALL ON FUNCTION lead_funnel._column_renamed(regclass, text, text) FROM PUBLIC;
+
+-- The row triggers come and go with a partition; the statement triggers and
+-- the leads in it are our part.
+CREATE FUNCTION lead_funnel._partitions_changed() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    f lead_funnel.funnel;
+    member regclass;
+    enable text;
+    changed boolean;
+    g record;
+BEGIN
+    changed := false;
+    -- left a tree: it has our statement triggers and no funnel
+    FOR g IN
+        SELECT t.tgrelid::regclass AS relation, t.tgname
+        FROM pg_trigger AS t
+        WHERE t.tgfoid IN ('lead_funnel.flush()'::regprocedure, 'lead_funnel.truncated()'::regprocedure)
+          AND NOT EXISTS (SELECT FROM lead_funnel.funnel AS o
+                          WHERE o.relation = coalesce(pg_partition_root(t.tgrelid), t.tgrelid))
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', g.tgname, g.relation);
+        changed := true;
+    END LOOP;
+
+    FOR f IN
+        SELECT o.*
+        FROM lead_funnel.funnel AS o
+        JOIN pg_class AS r ON r.oid = o.relation
+        WHERE o.status = 'active' AND r.relkind = 'p'
+        ORDER BY o.funnel_id
+    LOOP
+        FOR member IN
+            SELECT r.oid
+            FROM lead_funnel._tree(f.relation) AS r (oid)
+            WHERE NOT EXISTS (SELECT FROM pg_trigger AS t
+                              WHERE t.tgrelid = r.oid AND t.tgname = 'lead_funnel_flush')
+        LOOP
+            EXECUTE format('CREATE TRIGGER lead_funnel_flush AFTER INSERT OR UPDATE OR DELETE ON %s '
+                           'FOR EACH STATEMENT EXECUTE FUNCTION lead_funnel.flush()', member);
+            EXECUTE format('CREATE TRIGGER lead_funnel_truncate BEFORE TRUNCATE ON %s '
+                           'FOR EACH STATEMENT EXECUTE FUNCTION lead_funnel.truncated()', member);
+            IF f.always THEN
+                FOR g IN SELECT t.tgname FROM lead_funnel._own_triggers(member) AS t WHERE t.tgrelid = member LOOP
+                    EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %I', member, g.tgname);
+                END LOOP;
+            END IF;
+            changed := true;
+        END LOOP;
+        PERFORM lead_funnel._invalidate(f.relation);
+    END LOOP;
+    IF changed THEN
+        PERFORM lead_funnel._reconcile_partitioned();
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._partitions_changed() IS 'triggers and leads of funnels follow their partitions';
+REVOKE ALL ON FUNCTION lead_funnel._partitions_changed() FROM PUBLIC;
+
+CREATE FUNCTION lead_funnel._reconcile_partitioned() RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN
+        SELECT o.name
+        FROM lead_funnel.funnel AS o
+        JOIN pg_class AS r ON r.oid = o.relation
+        WHERE o.status = 'active' AND r.relkind = 'p'
+        ORDER BY o.funnel_id
+    LOOP
+        PERFORM lead_funnel._reconcile(f.name);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._reconcile_partitioned() IS 'reconcile() of all funnels on partitioned tables';
+REVOKE ALL ON FUNCTION lead_funnel._reconcile_partitioned() FROM PUBLIC;
+
+CREATE FUNCTION lead_funnel.ddl_start() RETURNS event_trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'lf_ddl_start';
+COMMENT ON FUNCTION lead_funnel.ddl_start() IS 'refusal of DDL that would break a funnel';
+
+CREATE FUNCTION lead_funnel.ddl_end() RETURNS event_trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'lf_ddl_end';
+COMMENT ON FUNCTION lead_funnel.ddl_end() IS 'funnels follow new names and partitions';
+
+CREATE FUNCTION lead_funnel.ddl_drop() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    f lead_funnel.funnel;
+    d record;
+    missing text;
+BEGIN
+    IF lead_funnel._is_managing() OR NOT EXISTS (SELECT FROM lead_funnel.funnel) THEN
+        RETURN;
+    END IF;
+
+    -- the table itself: all leads leave, the history stays
+    FOR f IN
+        SELECT o.*
+        FROM lead_funnel.funnel AS o
+        WHERE o.relation IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class AS r WHERE r.oid = o.relation)
+    LOOP
+        PERFORM lead_funnel._mark(f.funnel_id, 'truncate');
+        UPDATE lead_funnel.funnel AS o
+        SET relation = NULL, status = 'detached', detached_at = now()
+        WHERE o.funnel_id = f.funnel_id;
+        RAISE NOTICE 'funnel "%" has lost its table; its history is kept', f.name
+            USING HINT = format('Remove it with lead_funnel.detach(%L, purge => true).', f.name);
+    END LOOP;
+
+    FOR f IN SELECT o.* FROM lead_funnel.funnel AS o WHERE o.status = 'active' ORDER BY o.funnel_id LOOP
+        SELECT string_agg(quote_ident(c.column_name), ', ') INTO missing
+        FROM lead_funnel._columns_of(to_jsonb(f)) AS c
+        WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
+                          WHERE a.attrelid = f.relation AND a.attname = c.column_name AND NOT a.attisdropped);
+        IF missing IS NULL THEN
+            SELECT string_agg(DISTINCT 'trigger ' || quote_ident(o.object_name), ', ') INTO missing
+            FROM (SELECT x.address_names[3] AS object_name, x.address_names[1] AS nspname, x.address_names[2] AS relname
+                  FROM pg_event_trigger_dropped_objects() AS x
+                  WHERE x.object_type = 'trigger') AS o
+            JOIN lead_funnel._tree(f.relation) AS m (oid) ON true
+            JOIN pg_class AS r ON r.oid = m.oid AND r.relname = o.relname
+            JOIN pg_namespace AS n ON n.oid = r.relnamespace AND n.nspname = o.nspname
+            WHERE o.object_name LIKE 'lead\_funnel\_%'
+              AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = r.oid AND t.tgname = o.object_name);
+        ELSE
+            missing := 'column ' || missing;
+        END IF;
+        IF missing IS NOT NULL THEN
+            RAISE EXCEPTION 'cannot drop % of table % because funnel "%" uses it', missing, f.relation, f.name
+                USING ERRCODE = 'dependent_objects_still_exist',
+                      HINT = format('Name another column with lead_funnel.alter_funnel(%1$L, ...), call lead_funnel.suspend(%1$L) '
+                                    'for a migration and resume after it, or give the funnel up with lead_funnel.detach(%1$L).', f.name);
+        END IF;
+    END LOOP;
+
+    -- a partition with our triggers went with its rows
+    IF EXISTS (SELECT
+               FROM pg_event_trigger_dropped_objects() AS x
+               WHERE x.object_type = 'trigger' AND x.address_names[3] = 'lead_funnel_flush'
+                 AND to_regclass(format('%I.%I', x.address_names[1], x.address_names[2])) IS NULL) THEN
+        PERFORM lead_funnel._reconcile_partitioned();
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel.ddl_drop() IS 'refusal of drops that would break a funnel; leads of a dropped table or partition leave';
+
+CREATE EVENT TRIGGER lead_funnel_ddl_start ON ddl_command_start
+    WHEN TAG IN ('ALTER TABLE')
+    EXECUTE FUNCTION lead_funnel.ddl_start();
+COMMENT ON EVENT TRIGGER lead_funnel_ddl_start IS 'refusal of DDL that would break a funnel';
+CREATE EVENT TRIGGER lead_funnel_ddl_end ON ddl_command_end
+    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
+    EXECUTE FUNCTION lead_funnel.ddl_end();
+COMMENT ON EVENT TRIGGER lead_funnel_ddl_end IS 'funnels follow new names and partitions';
+CREATE EVENT TRIGGER lead_funnel_ddl_drop ON sql_drop
+    EXECUTE FUNCTION lead_funnel.ddl_drop();
+COMMENT ON EVENT TRIGGER lead_funnel_ddl_drop IS 'refusal of drops that would break a funnel';
+
+--
+-- A dump has the journal, not the statistics: whichever of funnel and journal
+-- is loaded last derives them anew.  C's own inserts fire no trigger.
+--
+CREATE FUNCTION lead_funnel._restored() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    f record;
+BEGIN
+    -- sessions of a parallel restore: the second one sees what the first has loaded
+    PERFORM lead_funnel._lock_statistics(0);
+    FOR f IN
+        SELECT o.name
+        FROM lead_funnel.funnel AS o
+        WHERE NOT EXISTS (SELECT FROM lead_funnel.generation AS g WHERE g.funnel_id = o.funnel_id)
+          AND EXISTS (SELECT FROM lead_funnel.journal AS j WHERE j.funnel_id = o.funnel_id)
+        ORDER BY o.funnel_id
+    LOOP
+        PERFORM lead_funnel._rebuild(f.name);
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._restored() IS 'trigger that derives the statistics of a restored journal';
+REVOKE ALL ON FUNCTION lead_funnel._restored() FROM PUBLIC;
+
+CREATE TRIGGER restored AFTER INSERT ON lead_funnel.funnel
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_funnel._restored();
+CREATE TRIGGER restored AFTER INSERT ON lead_funnel.journal
+    FOR EACH STATEMENT EXECUTE FUNCTION lead_funnel._restored();
