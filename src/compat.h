@@ -44,6 +44,13 @@
 	(*(count) = GetNumConfigOptions(), get_guc_variables())
 #endif
 
+/* A function that does not return; before the declaration. */
+#if PG_VERSION_NUM >= 180000
+#define lf_noreturn pg_noreturn
+#else
+#define lf_noreturn __attribute__((noreturn))
+#endif
+
 /* One more argument from 16 on. */
 #if PG_VERSION_NUM >= 160000
 #define lf_exec_insert_index_tuples(rel, slot, estate) \

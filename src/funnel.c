@@ -103,6 +103,16 @@ lf_funnel_init(void)
 	CacheRegisterSyscacheCallback(TYPEOID, mark_all_invalid, (Datum) 0);
 }
 
+/*
+ * A snapshot of now, registered.  A catalog snapshot, since those can be taken
+ * in a parallel query, too.
+ */
+static Snapshot
+fresh_snapshot(void)
+{
+	return RegisterSnapshot(GetCatalogSnapshot(lf_own_tables()->funnel));
+}
+
 static Oid
 own_relation(Oid schema, const char *name)
 {
@@ -232,7 +242,7 @@ static bool
 find_funnel_row(Oid relation, const char *name, int32 funnel_id, FunnelRow *row)
 {
 	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = fresh_snapshot();
 	HeapTuple	tuple = find_funnel_tuple(snapshot, rel, relation, name, funnel_id);
 
 	if (tuple != NULL)
@@ -273,7 +283,7 @@ bool
 lf_any_funnel(void)
 {
 	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = fresh_snapshot();
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
 	bool		result = systable_getnext(scan) != NULL;
 
@@ -444,7 +454,7 @@ static bool
 compile(Funnel *funnel)
 {
 	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot = fresh_snapshot();
 	TupleDesc	desc = RelationGetDescr(rel);
 	HeapTuple	tuple;
 	bool		isnull;

@@ -11,6 +11,7 @@
 #ifndef LEAD_FUNNEL_RULES_H
 #define LEAD_FUNNEL_RULES_H
 
+#include "compat.h"
 #include "lead_row.h"
 
 /* What was broken; lf_constraint_name() has the names that users see. */
@@ -40,8 +41,8 @@ extern const char *lf_constraint_name(char breach);
 extern char lf_judge(const Funnel *funnel, const Move *move);
 
 /* Raises the error of the breach. */
-extern void lf_refuse(const Funnel *funnel, const Move *move, char breach) pg_attribute_noreturn();
-extern void lf_refuse_status(const Funnel *funnel, const LeadKey *key, const text *status) pg_attribute_noreturn();
+lf_noreturn extern void lf_refuse(const Funnel *funnel, const Move *move, char breach);
+lf_noreturn extern void lf_refuse_status(const Funnel *funnel, const LeadKey *key, const text *status);
 
 /* For ereport(): schema, table, column and constraint (or NULL) of the error. */
 extern int	lf_error_fields(const Funnel *funnel, const char *constraint);
