@@ -1091,8 +1091,9 @@ lf_truncated(PG_FUNCTION_ARGS)
 		lf_track_all_out(funnel->funnel_id, funnel->tz, LF_ORIGIN_TRUNCATE);
 		lf_funnel_invalidate(relid);
 	}
-	else
+	else if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION)
 		partition_out(funnel, trigdata->tg_relation);
+	/* else the partitions of the partition have triggers of their own */
 	return PointerGetDatum(NULL);
 }
 

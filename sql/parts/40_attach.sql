@@ -9,7 +9,8 @@
 -- One order of locks: the lead table, the row of the funnel, the statistics.
 --
 
--- Helpers that read catalogs only; check_table calls them as the caller
+-- Helpers that read catalogs only; check_table calls them as the caller.  Those
+-- that catch errors are parallel unsafe: a worker starts no subtransaction.
 
 CREATE FUNCTION lead_funnel._columns_of(columns pg_catalog.jsonb)
     RETURNS TABLE (parameter pg_catalog.text, column_name pg_catalog.name, use pg_catalog.text)
@@ -339,7 +340,7 @@ COMMENT ON FUNCTION lead_funnel._has_unique_index(pg_catalog.regclass, pg_catalo
 
 CREATE FUNCTION lead_funnel._check_timezone(timezone pg_catalog.text)
     RETURNS pg_catalog.void
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
@@ -424,7 +425,7 @@ COMMENT ON FUNCTION lead_funnel._presets() IS
 
 CREATE FUNCTION lead_funnel._stage_label(label pg_catalog.text, source pg_catalog.text)
     RETURNS @extschema@.lead_stage
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
@@ -443,7 +444,7 @@ COMMENT ON FUNCTION lead_funnel._stage_label(pg_catalog.text, pg_catalog.text) I
 -- A value as the stage column holds it: numbers in one spelling only
 CREATE FUNCTION lead_funnel._stage_value(relation pg_catalog.regclass, stage_column pg_catalog.name, value pg_catalog.text)
     RETURNS pg_catalog.text
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
@@ -492,7 +493,7 @@ COMMENT ON FUNCTION lead_funnel._stage_kind(pg_catalog.regclass, pg_catalog.name
 CREATE FUNCTION lead_funnel._parse_stage_map(relation pg_catalog.regclass, stage_column pg_catalog.name,
                                              stage_map pg_catalog.jsonb)
     RETURNS TABLE (stage @extschema@.lead_stage, "position" pg_catalog.int4, value pg_catalog.text)
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -644,6 +645,36 @@ $$;
 COMMENT ON FUNCTION lead_funnel._lock_relation(pg_catalog.regclass, pg_catalog.text) IS
     'lock on the table and its partitions';
 REVOKE ALL ON FUNCTION lead_funnel._lock_relation(pg_catalog.regclass, pg_catalog.text) FROM PUBLIC;
+
+-- The row is read again under the lock, since another session may have changed
+-- it while we waited.  If it has another table now, then nobody has checked
+-- whether the caller owns that one.
+CREATE FUNCTION lead_funnel._lock_funnel(funnel_name pg_catalog.name, mode pg_catalog.text,
+                                         detached_too pg_catalog.bool DEFAULT false)
+    RETURNS lead_funnel.funnel
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    before CONSTANT lead_funnel.funnel := lead_funnel._funnel_row(funnel_name, detached_too);
+    f lead_funnel.funnel;
+BEGIN
+    IF before.relation IS NOT NULL THEN
+        PERFORM lead_funnel._lock_relation(before.relation, mode);
+    END IF;
+    PERFORM FROM lead_funnel.funnel AS o WHERE o.funnel_id = before.funnel_id FOR UPDATE;
+    f := lead_funnel._funnel_row(funnel_name, detached_too);
+    IF f.funnel_id <> before.funnel_id OR f.relation IS DISTINCT FROM before.relation THEN
+        RAISE EXCEPTION 'funnel "%" has been given another table meanwhile', funnel_name
+            USING ERRCODE = 'serialization_failure',
+                  HINT = 'Try again.';
+    END IF;
+    RETURN f;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._lock_funnel(pg_catalog.name, pg_catalog.text, pg_catalog.bool) IS
+    'row of the funnel, with a lock on it and on its table';
+REVOKE ALL ON FUNCTION lead_funnel._lock_funnel(pg_catalog.name, pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
 
 CREATE FUNCTION lead_funnel._tree(relation pg_catalog.regclass)
     RETURNS SETOF pg_catalog.regclass
@@ -964,10 +995,10 @@ BEGIN
                   HINT = format('Give a value for %s, or leave it out if it has a default.', missing);
     END IF;
     PERFORM lead_funnel._check_relation(_attach.relation);
-    IF _attach.backfill THEN
-        PERFORM lead_funnel._require_read_committed('attach');
-    END IF;
-    PERFORM lead_funnel._lock_relation(_attach.relation, 'SHARE ROW EXCLUSIVE');
+    -- triggers of ours on a table that was restored alone are replaced, which needs the stronger lock
+    PERFORM lead_funnel._lock_relation(_attach.relation,
+                                       CASE WHEN EXISTS (SELECT FROM lead_funnel._own_triggers(_attach.relation))
+                                            THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
     -- again: partitions may have come while we waited
     PERFORM lead_funnel._check_relation(_attach.relation);
     PERFORM lead_funnel._check_not_attached(_attach.relation);
@@ -1015,8 +1046,10 @@ BEGIN
         IF old.status <> 'detached' THEN
             RAISE EXCEPTION 'funnel "%" already exists', f.name
                 USING ERRCODE = 'duplicate_object',
-                      DETAIL = format('It is attached to table %s.', old.relation),
-                      HINT = 'Choose another name: funnel => ...';
+                      DETAIL = CASE WHEN EXISTS (SELECT FROM pg_class AS r WHERE r.oid = old.relation)
+                                    THEN format('It is attached to table %s.', old.relation)
+                                    ELSE 'Its table was dropped while event triggers were off.' END,
+                      HINT = format('Choose another name, funnel => ..., or give it up with lead_funnel.detach(%L).', f.name);
         END IF;
         IF NOT (SELECT bool_or(o.rolsuper) FROM pg_roles AS o WHERE o.rolname = caller)
            AND NOT coalesce((SELECT pg_has_role(caller, o.oid, 'USAGE') FROM pg_roles AS o WHERE o.rolname = old.attached_by), false)
@@ -1083,6 +1116,7 @@ BEGIN
     IF _attach.backfill THEN
         PERFORM lead_funnel._backfill(f.funnel_id);
     END IF;
+    PERFORM lead_funnel._drop_triggers(f.relation);
     PERFORM lead_funnel._create_triggers(f.funnel_id);
     PERFORM lead_funnel._grant_owner(f.relation);
     RETURN f.name;
@@ -1116,24 +1150,20 @@ CREATE FUNCTION lead_funnel.__detach(funnel pg_catalog.name, purge pg_catalog.bo
     AS $$
 #variable_conflict use_column
 DECLARE
-    f lead_funnel.funnel := lead_funnel._funnel_row(__detach.funnel, true);
+    f lead_funnel.funnel;
 BEGIN
     IF __detach.purge IS NULL THEN
         RAISE EXCEPTION 'purge must not be null'
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'true deletes the history, false keeps it.';
     END IF;
+    f := lead_funnel._lock_funnel(__detach.funnel, 'ACCESS EXCLUSIVE', true);
     IF f.status = 'detached' AND NOT __detach.purge THEN
         RAISE NOTICE 'funnel "%" is detached already', f.name;
         RETURN;
     END IF;
-
-    IF f.relation IS NOT NULL THEN
-        PERFORM lead_funnel._lock_relation(f.relation, 'ACCESS EXCLUSIVE');
-    END IF;
-    PERFORM FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id FOR UPDATE;
     PERFORM lead_funnel._flush();
-    IF f.status <> 'detached' AND f.relation IS NOT NULL AND NOT __detach.purge THEN
+    IF f.status <> 'detached' AND NOT __detach.purge THEN
         PERFORM lead_funnel._mark(f.funnel_id, 'exclude');
         PERFORM lead_funnel._flush();
     END IF;
@@ -1178,18 +1208,20 @@ DECLARE
     d record;
     statement text;
 BEGIN
+    IF detach.funnel IS NULL THEN
+        RAISE EXCEPTION 'funnel must not be null'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Give the name of a funnel; view lead_funnel.funnels lists them.';
+    END IF;
     IF detach.restore_type IS NOT NULL THEN
         PERFORM lead_funnel._check_choice('restore_type', detach.restore_type, ARRAY['text', 'varchar']);
         SELECT * INTO f FROM lead_funnel._funnel_of(detach.funnel);
         IF f.relation IS NULL THEN
-            IF detach.funnel IS NOT NULL THEN
-                RAISE EXCEPTION 'funnel "%" has no table whose column could be restored', detach.funnel
-                    USING ERRCODE = 'object_not_in_prerequisite_state',
-                          HINT = 'Leave restore_type out, and use ALTER TABLE ... ALTER COLUMN ... TYPE text USING ...::text.';
-            END IF;
-        ELSE
-            kind := lead_funnel._stage_kind(f.relation, f.stage_column);
+            RAISE EXCEPTION 'funnel "%" has no table whose column could be restored', detach.funnel
+                USING ERRCODE = 'object_not_in_prerequisite_state',
+                      HINT = 'Leave restore_type out, and use ALTER TABLE ... ALTER COLUMN ... TYPE text USING ...::text.';
         END IF;
+        kind := lead_funnel._stage_kind(f.relation, f.stage_column);
     END IF;
 
     PERFORM lead_funnel._detach(detach.funnel, detach.purge);
@@ -1240,13 +1272,12 @@ CREATE FUNCTION lead_funnel._suspend(funnel pg_catalog.name)
     AS $$
 #variable_conflict use_column
 DECLARE
-    f lead_funnel.funnel := lead_funnel._funnel_row(_suspend.funnel);
+    f lead_funnel.funnel := lead_funnel._lock_funnel(_suspend.funnel, 'ACCESS EXCLUSIVE');
 BEGIN
     IF f.status = 'suspended' THEN
         RAISE NOTICE 'funnel "%" is suspended already', f.name;
         RETURN;
     END IF;
-    PERFORM lead_funnel._lock_relation(f.relation, 'ACCESS EXCLUSIVE');
     PERFORM lead_funnel._flush();
     UPDATE lead_funnel.funnel AS o SET status = 'suspended' WHERE o.funnel_id = f.funnel_id;
     PERFORM lead_funnel._drop_triggers(f.relation);
@@ -1272,12 +1303,11 @@ CREATE FUNCTION lead_funnel._resume(funnel pg_catalog.name)
 #variable_conflict use_column
 DECLARE
     f lead_funnel.funnel := lead_funnel._funnel_row(_resume.funnel);
-    has_triggers boolean;
 BEGIN
     PERFORM lead_funnel._require_read_committed('resume');
     -- dropping a trigger needs the stronger lock; taking it later could deadlock
-    has_triggers := EXISTS (SELECT FROM lead_funnel._own_triggers(f.relation));
-    PERFORM lead_funnel._lock_relation(f.relation, CASE WHEN has_triggers THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
+    f := lead_funnel._lock_funnel(f.name, CASE WHEN EXISTS (SELECT FROM lead_funnel._own_triggers(f.relation))
+                                               THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
     PERFORM lead_funnel._flush();
     PERFORM lead_funnel._check_relation(f.relation);
     PERFORM lead_funnel._check_columns(f.relation, to_jsonb(f));
@@ -1352,40 +1382,47 @@ CREATE FUNCTION lead_funnel._alter_funnel(funnel pg_catalog.name,
 #variable_conflict use_column
 DECLARE
     old lead_funnel.funnel := lead_funnel._funnel_row(_alter_funnel.funnel);
-    f lead_funnel.funnel := old;
+    f lead_funnel.funnel;
+    locked lead_funnel.funnel;
     has_triggers boolean;
     retrigger boolean;
 BEGIN
     PERFORM lead_funnel._require_read_committed('alter_funnel');
     PERFORM lead_funnel._check_later(_alter_funnel.score_column, _alter_funnel.qualification_column);
 
-    -- NULL leaves a column as it is, an empty name takes it out
-    f.relation := coalesce(_alter_funnel.relation, old.relation);
-    f.stage_column := coalesce(_alter_funnel.stage_column, old.stage_column);
-    f.timezone := coalesce(_alter_funnel.timezone, old.timezone);
-    f.key_column := nullif(coalesce(_alter_funnel.key_column, old.key_column), '');
-    f.source_column := nullif(coalesce(_alter_funnel.source_column, old.source_column), '');
-    f.campaign_column := nullif(coalesce(_alter_funnel.campaign_column, old.campaign_column), '');
-    f.owner_column := nullif(coalesce(_alter_funnel.owner_column, old.owner_column), '');
-    f.segment_column := nullif(coalesce(_alter_funnel.segment_column, old.segment_column), '');
-    f.currency_column := nullif(coalesce(_alter_funnel.currency_column, old.currency_column), '');
-    f.value_column := nullif(coalesce(_alter_funnel.value_column, old.value_column), '');
-    f.entered_column := nullif(coalesce(_alter_funnel.entered_column, old.entered_column), '');
-    f.actor_column := nullif(coalesce(_alter_funnel.actor_column, old.actor_column), '');
-    f.reason_column := nullif(coalesce(_alter_funnel.reason_column, old.reason_column), '');
-    f.handover_column := nullif(coalesce(_alter_funnel.handover_column, old.handover_column), '');
-    f.excluded_column := nullif(coalesce(_alter_funnel.excluded_column, old.excluded_column), '');
-    f.always := coalesce(_alter_funnel.always, old.always);
-    IF f.stage_column = '' THEN
+    IF _alter_funnel.stage_column = '' THEN
         RAISE EXCEPTION 'stage_column is empty'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'A funnel needs a stage column; an empty name takes out the other columns only.';
     END IF;
 
-    -- locks of all tables before anything is done
-    has_triggers := EXISTS (SELECT FROM lead_funnel._own_triggers(old.relation));
-    retrigger := has_triggers AND to_jsonb(f) - 'timezone' <> to_jsonb(old) - 'timezone';
-    PERFORM lead_funnel._lock_relation(old.relation, CASE WHEN retrigger THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
+    LOOP
+        -- NULL leaves a column as it is, an empty name takes it out
+        f := old;
+        f.relation := coalesce(_alter_funnel.relation, old.relation);
+        f.stage_column := coalesce(_alter_funnel.stage_column, old.stage_column);
+        f.timezone := coalesce(_alter_funnel.timezone, old.timezone);
+        f.key_column := nullif(coalesce(_alter_funnel.key_column, old.key_column), '');
+        f.source_column := nullif(coalesce(_alter_funnel.source_column, old.source_column), '');
+        f.campaign_column := nullif(coalesce(_alter_funnel.campaign_column, old.campaign_column), '');
+        f.owner_column := nullif(coalesce(_alter_funnel.owner_column, old.owner_column), '');
+        f.segment_column := nullif(coalesce(_alter_funnel.segment_column, old.segment_column), '');
+        f.currency_column := nullif(coalesce(_alter_funnel.currency_column, old.currency_column), '');
+        f.value_column := nullif(coalesce(_alter_funnel.value_column, old.value_column), '');
+        f.entered_column := nullif(coalesce(_alter_funnel.entered_column, old.entered_column), '');
+        f.actor_column := nullif(coalesce(_alter_funnel.actor_column, old.actor_column), '');
+        f.reason_column := nullif(coalesce(_alter_funnel.reason_column, old.reason_column), '');
+        f.handover_column := nullif(coalesce(_alter_funnel.handover_column, old.handover_column), '');
+        f.excluded_column := nullif(coalesce(_alter_funnel.excluded_column, old.excluded_column), '');
+        f.always := coalesce(_alter_funnel.always, old.always);
+
+        -- locks of all tables before anything is done
+        has_triggers := EXISTS (SELECT FROM lead_funnel._own_triggers(old.relation));
+        retrigger := has_triggers AND to_jsonb(f) - 'timezone' <> to_jsonb(old) - 'timezone';
+        locked := lead_funnel._lock_funnel(old.name, CASE WHEN retrigger THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
+        EXIT WHEN to_jsonb(locked) = to_jsonb(old);
+        old := locked;
+    END LOOP;
     IF f.relation <> old.relation THEN
         PERFORM lead_funnel._check_relation(f.relation);
         IF NOT (SELECT pg_has_role(lead_funnel._caller(), r.relowner, 'USAGE') FROM pg_class AS r WHERE r.oid = f.relation) THEN

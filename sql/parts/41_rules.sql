@@ -325,10 +325,11 @@ BEGIN
     matters := f.status = 'active' AND coalesce(old_stage <> _map_stage.stage::text, f.mode = 'observe');
     IF matters THEN
         PERFORM lead_funnel._require_read_committed('map_stage');
-        PERFORM lead_funnel._lock_relation(f.relation, 'SHARE ROW EXCLUSIVE');
-        PERFORM lead_funnel._flush();
+        f := lead_funnel._lock_funnel(f.name, 'SHARE ROW EXCLUSIVE');
+    ELSE
+        PERFORM FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id FOR UPDATE;
+        f := lead_funnel._funnel_row(f.name);
     END IF;
-    PERFORM FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id FOR UPDATE;
 
     PERFORM FROM lead_funnel.stage_map AS m
     WHERE m.funnel_id = f.funnel_id AND m.value IS NOT DISTINCT FROM raw AND m.stage::text = _map_stage.stage::text;
@@ -396,14 +397,13 @@ CREATE FUNCTION lead_funnel._unmap_stage(funnel pg_catalog.name, value pg_catalo
     AS $$
 #variable_conflict use_column
 DECLARE
-    f lead_funnel.funnel := lead_funnel._funnel_row(_unmap_stage.funnel);
+    f lead_funnel.funnel;
     kind text;
     raw text;
     used record;
 BEGIN
     PERFORM lead_funnel._require_read_committed('unmap_stage');
-    PERFORM lead_funnel._lock_relation(f.relation, 'SHARE ROW EXCLUSIVE');
-    PERFORM FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id FOR UPDATE;
+    f := lead_funnel._lock_funnel(_unmap_stage.funnel, 'SHARE ROW EXCLUSIVE');
     kind := lead_funnel._stage_kind(f.relation, f.stage_column);
     raw := lead_funnel._stage_value(f.relation, f.stage_column, _unmap_stage.value);
 
@@ -484,7 +484,7 @@ BEGIN
         IF unmapped.rows > 0 THEN
             RAISE WARNING 'table % has % rows whose status means nothing', f.relation, unmapped.rows
                 USING DETAIL = format('Their values are %s. They are not in the funnel, and from now on such rows are refused.', unmapped.statuses),
-                      HINT = format('Map the values with lead_funnel.map_stage(%L, ..., ...).', f.name);
+                      HINT = format('Map the values with lead_funnel.map_stage(%1$L, ..., ...), then call lead_funnel.reconcile(%1$L).', f.name);
         END IF;
     END IF;
 END

@@ -286,7 +286,7 @@ BEGIN
         INTO n, examples;
         IF n > 0 THEN
             RETURN QUERY SELECT 'warning', 'future_date', used.column_name::text, n, btrim(examples, '{}'),
-                                'attach() takes these leads as having entered their stage at that moment; correct the dates first.'::text;
+                                'A date to come counts as none at attach(), and is refused in a move; correct the dates first.'::text;
         END IF;
     END LOOP;
     IF fits ? 'value_column' THEN

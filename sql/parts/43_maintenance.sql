@@ -112,7 +112,7 @@ CREATE FUNCTION lead_funnel._reconcile(funnel pg_catalog.name)
     AS $$
 #variable_conflict use_column
 DECLARE
-    f lead_funnel.funnel := lead_funnel._funnel_row(_reconcile.funnel);
+    f lead_funnel.funnel := lead_funnel._lock_funnel(_reconcile.funnel, 'SHARE ROW EXCLUSIVE');
     d record;
     corrected bigint := 0;
     unmapped bigint := 0;
@@ -125,8 +125,6 @@ BEGIN
                   DETAIL = 'Its table has no triggers: the journal would be behind again at once.',
                   HINT = format('Call lead_funnel.resume(%L), which reconciles.', f.name);
     END IF;
-    PERFORM lead_funnel._require_read_committed('reconcile');
-    PERFORM lead_funnel._lock_relation(f.relation, 'SHARE ROW EXCLUSIVE');
     PERFORM lead_funnel._flush();
 
     -- the loop reads with the snapshot that it began with
@@ -140,6 +138,8 @@ BEGIN
                 statuses := statuses || coalesce(quote_literal(d.status), 'NULL');
             END IF;
         ELSIF d.differs THEN
+            -- an old snapshot may show a difference that is none any more
+            PERFORM lead_funnel._require_read_committed('reconcile');
             PERFORM lead_funnel._set_state(f.funnel_id, d.lead_id, d.lead_key, d.stage, d.status, d.source, d.campaign,
                                            d.owner, d.segment, d.currency, d.value);
             corrected := corrected + 1;

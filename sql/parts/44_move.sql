@@ -54,7 +54,8 @@ CREATE FUNCTION lead_funnel._stage_of_status(funnel pg_catalog.name, status pg_c
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT lead_funnel._stage_for(f.funnel_id, lead_funnel._stage_kind(f.relation, f.stage_column), status)
+    SELECT lead_funnel._stage_for(f.funnel_id, lead_funnel._stage_kind(f.relation, f.stage_column),
+                                  _stage_of_status.status)
     FROM lead_funnel.funnel AS f
     WHERE f.name = _stage_of_status.funnel
 $$;
@@ -162,12 +163,18 @@ BEGIN
 
     SELECT pg_catalog.format_type(s.atttypid, -1) AS stage_type,
            pg_catalog.format_type(k.atttypid, -1) AS key_type
-    INTO STRICT c
+    INTO c
     FROM pg_catalog.pg_attribute AS s
     JOIN pg_catalog.pg_attribute AS k ON k.attrelid OPERATOR(pg_catalog.=) s.attrelid
     WHERE s.attrelid OPERATOR(pg_catalog.=) f.relation
       AND s.attname OPERATOR(pg_catalog.=) f.stage_column
       AND k.attname OPERATOR(pg_catalog.=) f.key_column;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the table of funnel "%" or a column of it does not exist any more', _move.funnel
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = pg_catalog.format('Its stage column was "%s", its key "%s".', f.stage_column, f.key_column),
+                  HINT = pg_catalog.format('SELECT * FROM lead_funnel.verify(%L) says what to do.', _move.funnel);
+    END IF;
 
     -- written so that an index on the key serves; a number may be beyond the column's type
     condition := pg_catalog.format(

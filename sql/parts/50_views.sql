@@ -172,19 +172,25 @@ COMMENT ON VIEW lead_funnel._generation IS
 -- every xid: with it the planner takes the condition for a range, else for a
 -- third of the table, and that would be a sequential scan.
 CREATE VIEW lead_funnel._tail AS
-SELECT d.funnel_id, d.xid, d.day, d.kind, d.from_stage, d.to_stage, d.leads, d.value_out, d.value_in,
+SELECT f.funnel_id, d.xid, d.day, d.kind, d.from_stage, d.to_stage, d.leads, d.value_out, d.value_in,
     d.source, d.campaign, d.owner, d.segment, d.currency
 FROM lead_funnel.funnel f
-LEFT JOIN lead_funnel._generation g ON g.funnel_id = f.funnel_id
+LEFT JOIN LATERAL (
+    SELECT n.snapshot
+    FROM lead_funnel.generation n
+    WHERE n.funnel_id = f.funnel_id
+    ORDER BY n.generation DESC
+    LIMIT 1
+) g ON true
 CROSS JOIN LATERAL (
-    SELECT a.funnel_id, a.xid, a.day, a.kind, a.from_stage, a.to_stage, a.leads, a.value_out, a.value_in,
+    SELECT a.xid, a.day, a.kind, a.from_stage, a.to_stage, a.leads, a.value_out, a.value_in,
         a.source, a.campaign, a.owner, a.segment, a.currency
     FROM lead_funnel.delta a
     WHERE a.funnel_id = f.funnel_id
         AND a.xid >= COALESCE(pg_catalog.pg_snapshot_xmax(g.snapshot), '0'::pg_catalog.xid8)
         AND a.xid <= '18446744073709551615'::pg_catalog.xid8
     UNION ALL
-    SELECT b.funnel_id, b.xid, b.day, b.kind, b.from_stage, b.to_stage, b.leads, b.value_out, b.value_in,
+    SELECT b.xid, b.day, b.kind, b.from_stage, b.to_stage, b.leads, b.value_out, b.value_in,
         b.source, b.campaign, b.owner, b.segment, b.currency
     FROM lead_funnel.delta b
     WHERE b.funnel_id = f.funnel_id

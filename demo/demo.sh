@@ -1,0 +1,13 @@
+#!/bin/bash
+# demo.sh: a CRM's lead table becomes a funnel; a year of leads, and what can be asked of it. Needs PGHOST, PGUSER and
+# PGDATABASE of an empty database on a server that has the extension; about 20 seconds. make demo provides all of it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# on standard input, psql shows errors as it does to people; the tour stops at those that it does not expect
+psql -X -v ON_ERROR_STOP=1 -v VERBOSITY=default -v SHOW_CONTEXT=never -P pager=off <demo/tour.sql 2>&1
+
+if [ -z "${KEEP:-}" ]; then
+	echo
+	echo "KEEP=1 make demo leaves this server running, to go on in psql."
+fi
