@@ -7,7 +7,5 @@ cd "$(dirname "$0")/.."
 # on standard input, psql shows errors as it does to people; the tour stops at those that it does not expect
 psql -X -v ON_ERROR_STOP=1 -v VERBOSITY=default -v SHOW_CONTEXT=never -P pager=off <demo/tour.sql 2>&1
 
-if [ -z "${KEEP:-}" ]; then
-	echo
-	echo "KEEP=1 make demo leaves this server running, to go on in psql."
-fi
+echo
+[ -n "${KEEP:-}" ] || echo "This server stops now; KEEP=1 make demo leaves it running."

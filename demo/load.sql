@@ -88,7 +88,7 @@ BEGIN
                                                CASE WHEN c.stage IN ('lead', 'mql') THEN s.quality ELSE 1 END) AS drawn) AS d
               JOIN demo.path AS p ON p.from_stage = c.stage AND d.drawn < p.up_to AND d.drawn >= p.up_to - p.odds) AS n
         WHERE l.id = n.id AND n.at < (SELECT y.last_day::timestamp AT TIME ZONE 'Europe/Berlin' FROM demo.year AS y);
-        Estage lead_stage, to_stage lead_stageIT WHEN NOT FOUND;
+        EXIT WHEN NOT FOUND;
     END LOOP;
 END
 $$;

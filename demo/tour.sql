@@ -152,37 +152,37 @@ GROUP BY reason ORDER BY rejected DESC, reason;
 \echo
 \echo 'verify() compares table, journal, statistics and triggers. It has nothing to report:'
 \echo
+\pset footer on
 \set ECHO queries
 SELECT * FROM lead_funnel.verify('leads');
 \set ECHO none
-\echo
-\echo 'Statistics know every day since the first lead, without a query over the leads:'
+\pset footer off
+\echo 'Statistics know every day since the first lead, and need no query over the leads for it:'
 \echo
 VACUUM ANALYZE;
 \timing on
 \set ECHO queries
-SELECT day, stage, entries, exits, stock, value_stock
+SELECT day, stage, entries, exits, stock
 FROM lead_funnel.funnel_daily
 WHERE funnel = 'leads' AND stage = 'opportunity' AND day IN ('2025-10-01', '2026-01-01', '2026-04-01')
 ORDER BY day;
 
-SELECT stage, leads, value
+SELECT currency, sum(leads) AS opportunities, sum(value) AS value
 FROM lead_funnel.funnel_stages
-WHERE funnel = 'leads' AND owner = 'Ada' AND source = 'partner' AND campaign = 'resellers'
-  AND segment = 'large' AND currency = 'EUR'
-ORDER BY stage_rank;
+WHERE funnel = 'leads' AND stage = 'opportunity'
+GROUP BY currency ORDER BY currency;
 \set ECHO none
 \timing off
 
 \echo
 \echo '7. Go on'
 \echo
-\echo 'With KEEP=1 the server stays, and the last lines say how to connect. Then, for instance:'
+\echo 'In this database one could now try, for instance:'
 \echo
 \echo '    SELECT * FROM lead_funnel.move(''leads'', 20001, ''nurture'', reason => ''call again in spring'');'
 \echo '    SELECT * FROM lead_funnel.funnel_rules ORDER BY from_stage, to_stage;'
-\echo '    SELECT * FROM lead_funnel.check_table(''leads'', ''stage'');'
+\echo '    SELECT * FROM lead_funnel.lead_milestones WHERE lead_id = 74;'
 \echo '    \\dv lead_funnel.*'
 \echo '    \\d+ lead_funnel.lead_milestones'
 \echo
-\echo 'README.md has the first funnel on your own table, doc/ the rest.'
+\echo 'README.md has the first funnel on a table of your own, doc/ has the rest.'

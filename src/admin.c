@@ -217,6 +217,12 @@ lf_call_as_owner(const char *name, int nargs, const Oid *types, const Datum *val
 	(void) invoke_as_owner(inner);
 }
 
+Oid
+lf_acting_user(void)
+{
+	return OidIsValid(caller) ? caller : GetUserId();
+}
+
 bool
 lf_is_managing(void)
 {
@@ -236,7 +242,7 @@ lf_caller(PG_FUNCTION_ARGS)
 {
 	Name		result = palloc0(NAMEDATALEN);
 
-	namestrcpy(result, GetUserNameFromId(OidIsValid(caller) ? caller : GetUserId(), false));
+	namestrcpy(result, GetUserNameFromId(lf_acting_user(), false));
 	PG_RETURN_NAME(result);
 }
 
@@ -328,7 +334,7 @@ emit_state(Funnel *funnel, TupleTableSlot *slot, void *arg)
 	values[STATE_LEAD_KEY] = text_or_null(key.key, &nulls[STATE_LEAD_KEY]);
 	values[STATE_STAGE] = LeadStageGetDatum(state.stage);
 	nulls[STATE_STAGE] = state.unmapped;
-	if (state.status == NULL && !state.unmapped && funnel->stage_kind == LF_STAGE_NATIVE)
+	if (funnel->stage_kind == LF_STAGE_NATIVE && !slot_attisnull(slot, funnel->attnum[LF_COL_STAGE]))
 		state.status = cstring_to_text(lf_stage_label(state.stage));
 	values[STATE_STATUS] = text_or_null(state.status, &nulls[STATE_STATUS]);
 	for (int i = 0; i < LF_DIM_COUNT; i++)
@@ -411,10 +417,8 @@ lf_mark(PG_FUNCTION_ARGS)
 
 	if (!lf_funnel_row_by_id(PG_GETARG_INT32(0), &row))
 		elog(ERROR, "funnel %d does not exist", PG_GETARG_INT32(0));
-	lf_track_all_out(row.funnel_id, row.tz,
+	lf_track_all_out(row.funnel_id, row.relation, row.tz,
 					 strcmp(origin, "truncate") == 0 ? LF_ORIGIN_TRUNCATE : LF_ORIGIN_EXCLUDE);
-	if (OidIsValid(row.relation))
-		lf_funnel_invalidate(row.relation);
 	PG_RETURN_VOID();
 }
 

@@ -14,6 +14,9 @@
 /* Calls a function of schema lead_funnel that returns void, as its owner. */
 extern void lf_call_as_owner(const char *name, int nargs, const Oid *types, const Datum *values);
 
+/* Who acts: the current user, or who called the function that acts as our owner. */
+extern Oid	lf_acting_user(void);
+
 /* Whether one of our functions is at work, whose DDL needs no check. */
 extern bool lf_is_managing(void);
 

@@ -23,9 +23,9 @@
 #include "calendar.h"
 
 /*
- * The last answer holds for all moments of one hour-aligned stretch in which
- * no zone changes its offset: a quarter of an hour divides every offset and
- * every change of the zones in use since 1972.
+ * The last answer holds for all moments of one aligned stretch in which no zone
+ * changes its offset: a quarter of an hour divides the offsets and changes of
+ * all zones since 1972.
  */
 #define LF_STRETCH (15 * USECS_PER_MINUTE)
 
@@ -54,8 +54,8 @@ lf_local_day(TimestampTz moment, pg_tz *tz)
 	if (timestamp2tm(moment, &offset, &tm, &fsec, NULL, tz) != 0)
 		out_of_range();
 	last_day = date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
-	/* moments before 2000 are exact, too, but not remembered */
-	last_tz = moment > 0 ? tz : NULL;
+	/* others are exact, too, but not remembered */
+	last_tz = (moment > 0 && offset % (15 * SECS_PER_MINUTE) == 0) ? tz : NULL;
 	last_stretch = stretch;
 	return last_day;
 }

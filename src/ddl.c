@@ -16,21 +16,29 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "admin.h"
-#include "funnel.h"
+#include "compat.h"
+#include "track.h"
 
 PG_FUNCTION_INFO_V1(lf_ddl_start);
 PG_FUNCTION_INFO_V1(lf_ddl_end);
+PG_FUNCTION_INFO_V1(lf_handled_drops);
+
+/* Of the DROP TABLE that is running. */
+static int	handled_drops = 0;
 
 /* The working funnel of the table, or of the one that it is a partition of. */
 static Funnel *
@@ -94,6 +102,106 @@ check_alter_table(AlterTableStmt *stmt)
 	}
 }
 
+/* Calls the handler for the table, or for its partitions that have rows. */
+static void
+for_each_leaf(Oid relid, LOCKMODE lockmode, void (*handler) (Relation rel))
+{
+	List	   *relids = find_all_inheritors(relid, lockmode, NULL);
+	ListCell   *cell;
+
+	foreach(cell, relids)
+	{
+		Relation	rel;
+
+		if (get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
+			continue;
+		rel = table_open(lfirst_oid(cell), lockmode);
+		handler(rel);
+		table_close(rel, NoLock);
+	}
+}
+
+static void
+leads_leave(Relation rel)
+{
+	lf_track_partition_out(rel, LF_ORIGIN_RECONCILE);
+}
+
+static void
+leads_are_deleted(Relation rel)
+{
+	lf_track_partition_out(rel, LF_ORIGIN_DELETE);
+}
+
+/* The partition of a working funnel that the name stands for; else invalid. */
+static Oid
+partition_of_funnel(RangeVar *relation)
+{
+	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
+	FunnelRow	row;
+
+	if (!OidIsValid(relid) || !get_rel_relispartition(relid) ||
+		!lf_funnel_row_by_relation(relid, &row) || row.suspended)
+		return InvalidOid;
+	return relid;
+}
+
+/* Partitions that are about to be dropped: their leads are gone then. */
+static void
+before_drop(DropStmt *stmt)
+{
+	ListCell   *cell;
+
+	handled_drops = 0;
+	if (stmt->removeType != OBJECT_TABLE)
+		return;
+	foreach(cell, stmt->objects)
+	{
+		Oid			relid = partition_of_funnel(makeRangeVarFromNameList(lfirst_node(List, cell)));
+
+		/* DROP itself asks for the owner's right; who may not drop must not journal */
+		if (!OidIsValid(relid) || !lf_owns_relation(relid, GetUserId()))
+			continue;
+		for_each_leaf(relid, AccessExclusiveLock, leads_are_deleted);
+		handled_drops++;
+	}
+}
+
+/* Which partition the statement attaches or detaches. */
+static void
+before_partition_command(AlterTableStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);
+		PartitionCmd *partition;
+		FunnelRow	row;
+		Oid			relid;
+
+		if (cmd->subtype != AT_AttachPartition && cmd->subtype != AT_DetachPartition)
+			continue;
+		partition = castNode(PartitionCmd, cmd->def);
+		if (cmd->subtype == AT_AttachPartition)
+		{
+			relid = RangeVarGetRelid(partition->name, NoLock, true);
+			if (OidIsValid(relid) && lf_funnel_row_by_relation(relid, &row))
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("table \"%s\" cannot become a partition because it carries funnel \"%s\"",
+								partition->name->relname, NameStr(row.name)),
+						 errhint("Give its funnel up first: lead_funnel.detach('%s').", NameStr(row.name))));
+		}
+		else if (!partition->concurrent)
+		{
+			relid = partition_of_funnel(partition->name);
+			if (OidIsValid(relid) && lf_owns_relation(relid, GetUserId()))
+				for_each_leaf(relid, AccessExclusiveLock, leads_leave);
+		}
+	}
+}
+
 static EventTriggerData *
 event_data(FunctionCallInfo fcinfo)
 {
@@ -111,8 +219,15 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *data = event_data(fcinfo);
 
-	if (!lf_is_managing() && IsA(data->parsetree, AlterTableStmt) && lf_any_funnel())
+	if (lf_is_managing() || !lf_any_funnel())
+		PG_RETURN_NULL();
+	if (IsA(data->parsetree, AlterTableStmt))
+	{
 		check_alter_table((AlterTableStmt *) data->parsetree);
+		before_partition_command((AlterTableStmt *) data->parsetree);
+	}
+	else if (IsA(data->parsetree, DropStmt))
+		before_drop((DropStmt *) data->parsetree);
 	PG_RETURN_NULL();
 }
 
@@ -136,29 +251,57 @@ after_rename(RenameStmt *stmt)
 	lf_call_as_owner("_column_renamed", 3, types, values);
 }
 
-/* Whether the statement gives a table another set of partitions. */
-static bool
-changes_partitions(Node *parsetree)
+static void
+reconcile_tree(RangeVar *relation)
+{
+	static const Oid types[] = {NAMEOID};
+	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
+	FunnelRow	row;
+	Datum		value;
+
+	if (!OidIsValid(relid) || !lf_funnel_row_by_relation(relid, &row) || row.suspended)
+		return;
+	value = NameGetDatum(&row.name);
+	lf_call_as_owner("_reconcile", 1, types, &value);
+}
+
+/* Triggers of the tree that the table belongs to, or has just left. */
+static void
+sync_triggers(Oid relid)
+{
+	static const Oid types[] = {REGCLASSOID};
+	Datum		value = ObjectIdGetDatum(relid);
+
+	lf_call_as_owner("_partitions_changed", 1, types, &value);
+	CommandCounterIncrement();
+}
+
+static void
+after_partition_command(AlterTableStmt *stmt)
 {
 	ListCell   *cell;
 
-	if (IsA(parsetree, CreateStmt))
-		return ((CreateStmt *) parsetree)->partbound != NULL;
-	if (!IsA(parsetree, AlterTableStmt))
-		return false;
-	foreach(cell, ((AlterTableStmt *) parsetree)->cmds)
+	foreach(cell, stmt->cmds)
 	{
-		switch (lfirst_node(AlterTableCmd, cell)->subtype)
-		{
-			case AT_AttachPartition:
-			case AT_DetachPartition:
-			case AT_DetachPartitionFinalize:
-				return true;
-			default:
-				break;
-		}
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);
+		RangeVar   *name;
+		Oid			relid;
+
+		if (cmd->subtype != AT_AttachPartition && cmd->subtype != AT_DetachPartition &&
+			cmd->subtype != AT_DetachPartitionFinalize)
+			continue;
+		name = castNode(PartitionCmd, cmd->def)->name;
+		relid = RangeVarGetRelid(name, NoLock, true);
+		if (!OidIsValid(relid))
+			continue;
+		sync_triggers(relid);
+		if (cmd->subtype == AT_AttachPartition && OidIsValid(partition_of_funnel(name)))
+			for_each_leaf(relid, AccessExclusiveLock, lf_track_partition_in);
+		else if (cmd->subtype == AT_DetachPartitionFinalize ||
+				 (cmd->subtype == AT_DetachPartition && castNode(PartitionCmd, cmd->def)->concurrent))
+			/* went on in transactions of its own: only now is it out */
+			reconcile_tree(stmt->relation);
 	}
-	return false;
 }
 
 /* lead_funnel.ddl_end(): ON ddl_command_end */
@@ -166,15 +309,35 @@ Datum
 lf_ddl_end(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *data = event_data(fcinfo);
+	Node	   *parsetree = data->parsetree;
 
 	if (lf_is_managing())
 		PG_RETURN_NULL();
-	if (IsA(data->parsetree, RenameStmt))
+	if (IsA(parsetree, RenameStmt))
 	{
 		if (lf_any_funnel())
-			after_rename((RenameStmt *) data->parsetree);
+			after_rename((RenameStmt *) parsetree);
 	}
-	else if (changes_partitions(data->parsetree) && lf_any_funnel())
-		lf_call_as_owner("_partitions_changed", 0, NULL, NULL);
+	else if (IsA(parsetree, AlterTableStmt))
+	{
+		if (lf_any_funnel())
+			after_partition_command((AlterTableStmt *) parsetree);
+	}
+	else if (IsA(parsetree, CreateStmt) && ((CreateStmt *) parsetree)->partbound != NULL &&
+			 lf_any_funnel())
+	{
+		/* a new partition has no leads yet */
+		Oid			relid = partition_of_funnel(((CreateStmt *) parsetree)->relation);
+
+		if (OidIsValid(relid))
+			sync_triggers(relid);
+	}
 	PG_RETURN_NULL();
+}
+
+/* lead_funnel._handled_drops(): partitions whose leads before_drop() has journalled */
+Datum
+lf_handled_drops(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(handled_drops);
 }

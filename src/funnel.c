@@ -341,6 +341,12 @@ compile_columns(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 		*DatumGetName(fastgetattr(tuple, FUNNEL_STAGE_COLUMN, desc, &(bool){false}));
 }
 
+static int
+by_position(const void *a, const void *b)
+{
+	return ((const StageValue *) a)->position - ((const StageValue *) b)->position;
+}
+
 static void
 compile_stage_map(Funnel *funnel, Snapshot snapshot)
 {
@@ -377,9 +383,12 @@ compile_stage_map(Funnel *funnel, Snapshot snapshot)
 		entry->length = strlen(value);
 		entry->number = funnel->stage_kind == LF_STAGE_INTEGER ? pg_strtoint64(value) : 0;
 		entry->stage = stage;
+		entry->position = DatumGetInt32(heap_getattr(tuple, 3, RelationGetDescr(rel), &isnull));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
+	if (funnel->nvalues > 1)
+		qsort(funnel->values, funnel->nvalues, sizeof(StageValue), by_position);
 }
 
 static void

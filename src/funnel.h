@@ -54,6 +54,7 @@ typedef struct StageValue
 	int			length;
 	int64		number;			/* of an integer column */
 	LeadStage	stage;
+	int32		position;		/* among those of the stage: the first is written back */
 } StageValue;
 
 /* One edge of the graph of moves. */

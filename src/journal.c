@@ -420,16 +420,23 @@ void
 lf_journal_rename(int32 funnel_id, const LeadKey *from, const LeadKey *to,
 				  const JournalRow *last_of_to)
 {
-	Relation	rel = table_open(lf_own_tables()->journal, RowExclusiveLock);
-	Relation	index = index_open(lead_index(from), RowExclusiveLock);
-	TupleDesc	desc = RelationGetDescr(rel);
+	Relation	rel;
+	Relation	index;
+	TupleDesc	desc;
 	int			moves = last_of_to ? last_of_to->move : 0;
 	int			cycles = last_of_to ? last_of_to->cycle : 0;
 	ScanKeyData keys[2];
-	SysScanDesc scan = begin_lead_scan(rel, index, funnel_id, from, SnapshotSelf, keys);
+	SysScanDesc scan;
 	List	   *rows = NIL;
 	ListCell   *cell;
 	HeapTuple	tuple;
+
+	/* rows that this very command has written cannot be deleted by it */
+	CommandCounterIncrement();
+	rel = table_open(lf_own_tables()->journal, RowExclusiveLock);
+	index = index_open(lead_index(from), RowExclusiveLock);
+	desc = RelationGetDescr(rel);
+	scan = begin_lead_scan(rel, index, funnel_id, from, SnapshotSelf, keys);
 
 	/* first all, since the new versions may lie ahead of the scan */
 	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)

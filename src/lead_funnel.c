@@ -14,7 +14,9 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "fmgr.h"
+#include "utils/snapmgr.h"
 
 #include "funnel.h"
 #include "settings.h"
@@ -32,12 +34,68 @@ PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 
+/*
+ * Moves first, since they add to the statistics.  What is written here may
+ * have to read a long text of the lead's last row, for which the server wants
+ * a snapshot to be active.
+ */
+static void
+before_commit(bool may_fold)
+{
+	if (!lf_track_is_pending() && !lf_stats_is_pending())
+		return;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	lf_track_serve_all();
+	lf_stats_flush();
+	if (may_fold)
+		lf_stats_maybe_fold();
+	PopActiveSnapshot();
+}
+
+static void
+at_transaction_event(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			before_commit(true);
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			/* the lock of a fold would stay with the prepared transaction */
+			before_commit(false);
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			lf_track_forget();
+			lf_stats_forget();
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
+						SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		lf_track_drop(subid);
+		lf_stats_drop(subid);
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		lf_track_hand_over(subid, parent);
+		lf_stats_hand_over(subid, parent);
+	}
+}
+
 void
 _PG_init(void)
 {
 	lf_settings_init();
 	lf_funnel_init();
-	/* moves first, since they add to the statistics */
-	lf_track_init();
-	lf_stats_init();
+	RegisterXactCallback(at_transaction_event, NULL);
+	RegisterSubXactCallback(at_subtransaction_event, NULL);
 }

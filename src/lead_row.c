@@ -22,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/uuid.h"
 
@@ -29,6 +30,12 @@
 #include "compat.h"
 #include "lead_row.h"
 #include "settings.h"
+
+/* What fits into an entry of the journal's index, compressible or not. */
+#define LF_MAX_KEY_LENGTH 2600
+
+/* Amounts from here on are none; sums of them could leave the range of numeric. */
+#define LF_MAX_VALUE "1e30"
 
 static Datum
 column_value(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column, bool *isnull)
@@ -119,6 +126,13 @@ lf_lead_key(const Funnel *funnel, TupleTableSlot *slot, LeadKey *key)
 	key->is_integer = (type == INT2OID || type == INT4OID || type == INT8OID);
 	key->id = key->is_integer ? value_as_integer(value, type) : 0;
 	key->key = key->is_integer ? NULL : value_as_text(value, type);
+	if (key->key != NULL && VARSIZE_ANY_EXHDR(key->key) > LF_MAX_KEY_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("key of a lead is too long: %d bytes", (int) VARSIZE_ANY_EXHDR(key->key)),
+				 errdetail("The journal of funnel \"%s\" is searched by key, with at most %d bytes.",
+						   NameStr(funnel->name), LF_MAX_KEY_LENGTH),
+				 errhint("Attach the table with a shorter key_column.")));
 }
 
 text *
@@ -161,9 +175,30 @@ lf_lead_time(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column,
 }
 
 /*
- * The value as numeric.  NaN and infinity are no amounts: one of them would
+ * NaN, infinity and what is beyond all money are no amounts: one of them would
  * make every sum that it enters useless for ever, so they count as missing.
  */
+static bool
+is_amount(Numeric value)
+{
+	static Numeric limit = NULL;
+	Datum		absolute;
+
+	if (numeric_is_nan(value) || numeric_is_inf(value))
+		return false;
+	if (limit == NULL)
+	{
+		MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
+
+		limit = DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(LF_MAX_VALUE),
+													ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+		MemoryContextSwitchTo(previous);
+	}
+	absolute = DirectFunctionCall1(numeric_abs, NumericGetDatum(value));
+	return DatumGetBool(DirectFunctionCall2(numeric_lt, absolute, NumericGetDatum(limit)));
+}
+
+/* The value as numeric; NULL if it is missing. */
 static Numeric
 lead_value(const Funnel *funnel, TupleTableSlot *slot)
 {
@@ -188,7 +223,7 @@ lead_value(const Funnel *funnel, TupleTableSlot *slot)
 			result = int64_to_numeric(value_as_integer(value, funnel->type[LF_COL_VALUE]));
 			break;
 	}
-	return (numeric_is_nan(result) || numeric_is_inf(result)) ? NULL : result;
+	return is_amount(result) ? result : NULL;
 }
 
 static bool

@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "admin.h"
 #include "compat.h"
 #include "rules.h"
 #include "settings.h"
@@ -123,7 +124,7 @@ lf_role_name(void)
 {
 	static Oid	known_user = InvalidOid;
 	static text *known_name = NULL;
-	Oid			user = GetUserId();
+	Oid			user = lf_acting_user();
 
 	if (known_name == NULL || known_user != user)
 	{

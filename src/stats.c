@@ -915,11 +915,10 @@ lf_stats_fold(int32 funnel_id, bool wait)
 /*
  * Now and then a transaction that is about to commit folds.  Not before: the
  * lock, held by an idle transaction, would keep everybody else from it.  Not in
- * SERIALIZABLE, whose bookkeeping it would burden, nor in PREPARE, which would
- * keep the lock.
+ * SERIALIZABLE, whose bookkeeping it would burden.
  */
-static void
-maybe_fold(void)
+void
+lf_stats_maybe_fold(void)
 {
 	if (appended == 0 || IsolationIsSerializable() ||
 		pg_prng_uint64(&pg_global_prng_state) % LF_FOLD_EVERY >= appended)
@@ -929,8 +928,14 @@ maybe_fold(void)
 	RESUME_INTERRUPTS();
 }
 
-static void
-forget_transaction(void)
+bool
+lf_stats_is_pending(void)
+{
+	return levels != NULL || appended > 0;
+}
+
+void
+lf_stats_forget(void)
 {
 	levels = NULL;
 	appended = 0;
@@ -938,46 +943,17 @@ forget_transaction(void)
 		MemoryContextReset(stats_cxt);
 }
 
-static void
-at_transaction_event(XactEvent event, void *arg)
+void
+lf_stats_drop(SubTransactionId subid)
 {
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-			lf_stats_flush();
-			maybe_fold();
-			break;
-		case XACT_EVENT_PRE_PREPARE:
-			lf_stats_flush();
-			break;
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:
-			forget_transaction();
-			break;
-		default:
-			break;
-	}
-}
-
-static void
-at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
-						SubTransactionId parent, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		drop_levels(subid);
-	else if (event == SUBXACT_EVENT_COMMIT_SUB)
-	{
-		for (Level *level = levels; level != NULL && level->subid == subid; level = level->outer)
-			level->subid = parent;
-	}
+	drop_levels(subid);
 }
 
 void
-lf_stats_init(void)
+lf_stats_hand_over(SubTransactionId subid, SubTransactionId parent)
 {
-	RegisterXactCallback(at_transaction_event, NULL);
-	RegisterSubXactCallback(at_subtransaction_event, NULL);
+	for (Level *level = levels; level != NULL && level->subid == subid; level = level->outer)
+		level->subid = parent;
 }
 
 PG_FUNCTION_INFO_V1(lf_fold);

@@ -19,8 +19,6 @@
 #define LF_DELTA_FLOW		'f'
 #define LF_DELTA_ADJUSTMENT 'a'
 
-extern void lf_stats_init(void);
-
 /* Notes a lead's step from one state to another; either may be NULL. */
 extern void lf_stats_note(int32 funnel_id, char kind, DateADT day,
 						  const LeadState *from, const LeadState *to);
@@ -33,5 +31,12 @@ extern void lf_stats_flush(void);
 
 /* Takes the deltas that all can see into a new generation. */
 extern bool lf_stats_fold(int32 funnel_id, bool wait);
+
+/* The life of what is in memory: lead_funnel.c. */
+extern bool lf_stats_is_pending(void);
+extern void lf_stats_maybe_fold(void);
+extern void lf_stats_forget(void);
+extern void lf_stats_drop(SubTransactionId subid);
+extern void lf_stats_hand_over(SubTransactionId subid, SubTransactionId parent);
 
 #endif							/* LEAD_FUNNEL_STATS_H */

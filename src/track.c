@@ -60,6 +60,7 @@ typedef struct Event
 	Oid			root;
 	SubTransactionId subid;
 	uint64		serial;
+	int			depth;			/* of triggers, where it came */
 	bool		has_old;
 	bool		has_new;
 	LeadKey		old_key;
@@ -83,6 +84,7 @@ typedef struct Event
 	text	   *role_name;
 	char		breach;			/* what it broke, if it was let pass */
 	bool		overridden;
+	char	   *shown_key;		/* the old key, if it has been parked */
 } Event;
 
 static MemoryContext waiting_cxt = NULL;
@@ -107,6 +109,8 @@ PG_FUNCTION_INFO_V1(lf_flush);
 PG_FUNCTION_INFO_V1(lf_stamp);
 PG_FUNCTION_INFO_V1(lf_truncated);
 PG_FUNCTION_INFO_V1(lf_last_move);
+
+lf_noreturn static void refuse_duplicate(const Funnel *funnel, const LeadKey *key);
 
 /* ---------- writing the journal ---------- */
 
@@ -250,6 +254,20 @@ lf_track_set_state(Funnel *funnel, const LeadKey *key, const LeadState *state)
 	write_row(funnel, last, &row);
 }
 
+static void
+refuse_to_attach(const Funnel *funnel, const LeadKey *key, const text *status)
+{
+	ereport(ERROR,
+			(errcode(status ? ERRCODE_INVALID_TEXT_REPRESENTATION : ERRCODE_CHECK_VIOLATION),
+			 status ?
+			 errmsg("status \"%s\" of lead \"%s\" means no stage", text_to_cstring(status), lf_key_string(key)) :
+			 errmsg("lead \"%s\" has no stage", lf_key_string(key)),
+			 errdetail("Column \"%s\" of table \"%s\" holds a value that is neither a stage nor mapped to one.",
+					   NameStr(funnel->stage_column), get_rel_name(funnel->root)),
+			 errhint("Say what it means in stage_map => ...; lead_funnel.check_table() lists all such values and a stage_map ready to paste."),
+			 lf_error_fields(funnel, lf_constraint_name(LF_BREACH_STAGE))));
+}
+
 bool
 lf_track_backfill(Funnel *funnel, TupleTableSlot *slot)
 {
@@ -266,7 +284,7 @@ lf_track_backfill(Funnel *funnel, TupleTableSlot *slot)
 		return false;
 	lf_lead_key(funnel, slot, &key);
 	if (state.unmapped)
-		lf_refuse_status(funnel, &key, state.status);
+		refuse_to_attach(funnel, &key, state.status);
 
 	/* true dates where the table has them; a date to come is none */
 	if (!lf_lead_time(funnel, slot, LF_COL_ENTERED, &entered) ||
@@ -291,7 +309,7 @@ lf_track_backfill(Funnel *funnel, TupleTableSlot *slot)
 }
 
 void
-lf_track_all_out(int32 funnel_id, pg_tz *tz, char origin)
+lf_track_all_out(int32 funnel_id, Oid relid, pg_tz *tz, char origin)
 {
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	Snapshot	snapshot;
@@ -303,13 +321,16 @@ lf_track_all_out(int32 funnel_id, pg_tz *tz, char origin)
 	epoch = lf_journal_epoch(funnel_id, snapshot);
 	UnregisterSnapshot(snapshot);
 	lf_journal_append_marker(funnel_id, epoch + 1, now, origin);
+	/* the epoch is compiled into the funnel; here, too, from the next command on */
+	if (OidIsValid(relid))
+		lf_funnel_invalidate(relid);
 	CommandCounterIncrement();
 }
 
-/* One partition is truncated: the leads in it leave, each with a row of its own. */
-static void
-partition_out(Funnel *funnel, Relation rel)
+void
+lf_track_partition_out(Relation rel, char origin)
 {
+	Funnel	   *funnel = lf_funnel_lookup(RelationGetRelid(rel));
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
@@ -331,10 +352,49 @@ partition_out(Funnel *funnel, Relation rel)
 
 			out.live = false;
 			continue_journal(funnel, &key, &last, &out, default_effective_at(&last), &row);
-			row.origin = LF_ORIGIN_TRUNCATE;
+			row.origin = origin;
 			row.role_name = lf_role_name();
 			row.actor = setting_text(lf_setting_actor());
 			write_row(funnel, &last, &row);
+		}
+		MemoryContextReset(cxt);
+	}
+	MemoryContextSwitchTo(previous);
+	MemoryContextDelete(cxt);
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	lf_stats_flush();
+}
+
+void
+lf_track_partition_in(Relation rel)
+{
+	Funnel	   *funnel = lf_funnel_lookup(RelationGetRelid(rel));
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel attach",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext previous = MemoryContextSwitchTo(cxt);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		LeadKey		key;
+		LeadState	state;
+		JournalRow	last;
+
+		CHECK_FOR_INTERRUPTS();
+		lf_lead_state(funnel, slot, &state);
+		if (state.live || state.unmapped)
+		{
+			lf_lead_key(funnel, slot, &key);
+			if (state.unmapped && funnel->enforce)
+				lf_refuse_status(funnel, &key, state.status);
+			if (state.live && lf_journal_last(funnel->funnel_id, &key, &last) && is_live(funnel, &last))
+				refuse_duplicate(funnel, &key);
+			if (state.live)
+				lf_track_set_state(funnel, &key, &state);
 		}
 		MemoryContextReset(cxt);
 	}
@@ -398,6 +458,15 @@ judge_event(const Funnel *funnel, Event *event)
 	handle_breach(funnel, event, &move, lf_judge(funnel, &move));
 }
 
+/* A moment as the column since when a lead is in its stage can hold it. */
+static TimestampTz
+stamp_of(TimestampTz moment, const Funnel *funnel)
+{
+	if (funnel->type[LF_COL_ENTERED] == TIMESTAMPOID)
+		return lf_moment_of_timestamp(lf_local_timestamp(moment, funnel->tz), funnel->tz);
+	return moment;
+}
+
 /*
  * When the move took effect: the date that the writer gave, if it is neither
  * before the visit that it ends nor in the future, else now.
@@ -415,6 +484,9 @@ effective_time(const Funnel *funnel, Event *event, const JournalRow *last)
 	if (last != NULL)
 		earliest = is_live(funnel, last) ? last->entered_at : last->effective_at;
 
+	/* what lf_stamp() fills in was not given */
+	if (given == stamp_of(GetCurrentTransactionStartTimestamp(), funnel))
+		return now;
 	/* a day stands for any moment of it */
 	if (event->given_is_day && !TIMESTAMP_NOT_FINITE(given))
 	{
@@ -428,10 +500,19 @@ effective_time(const Funnel *funnel, Event *event, const JournalRow *last)
 	move.given = given;
 	move.earliest = earliest;
 	if (TIMESTAMP_NOT_FINITE(given) ||
-		(given > now && given > GetCurrentTimestamp() + LF_FUTURE_TOLERANCE) ||
-		(earliest != 0 && given < earliest))
+		(given > now && given > GetCurrentTimestamp() + LF_FUTURE_TOLERANCE))
+	{
+		/* let pass or not, nothing takes effect in the future */
 		handle_breach(funnel, event, &move, LF_BREACH_TIME);
-	return TIMESTAMP_NOT_FINITE(given) ? now : given;
+		return now;
+	}
+	if (earliest != 0 && given < earliest)
+	{
+		handle_breach(funnel, event, &move, LF_BREACH_TIME);
+		/* an override means the date, a violation does not mend the past */
+		return event->overridden ? given : earliest;
+	}
+	return given;
 }
 
 static void
@@ -470,6 +551,13 @@ write_exit(Funnel *funnel, const Event *event, const JournalRow *last)
 	write_row(funnel, last, &row);
 }
 
+/* Where a lead that is out had been last. */
+static LeadStage
+left_from(const JournalRow *last)
+{
+	return last->state.live ? last->state.stage : last->from_stage;
+}
+
 static void
 refuse_duplicate(const Funnel *funnel, const LeadKey *key)
 {
@@ -481,6 +569,7 @@ refuse_duplicate(const Funnel *funnel, const LeadKey *key)
 			 errhint("Give the column a unique index.  If that row has gone while the triggers were off, call lead_funnel.reconcile('%s').",
 					 NameStr(funnel->name)),
 			 lf_error_fields(funnel, NULL)));
+	pg_unreachable();
 }
 
 /* The new key takes the history over; the journal says so. */
@@ -490,6 +579,7 @@ write_new_key(Funnel *funnel, const Event *event, JournalRow **last, JournalRow 
 	JournalRow	before;
 	JournalRow	of_new_key;
 	JournalRow	row = {0};
+	LeadState	state;
 	bool		has_history = lf_journal_last(funnel->funnel_id, &event->new_key, &of_new_key);
 
 	if (has_history && is_live(funnel, &of_new_key))
@@ -507,13 +597,18 @@ write_new_key(Funnel *funnel, const Event *event, JournalRow **last, JournalRow 
 					  has_history ? &of_new_key : NULL);
 	(void) lf_journal_last(funnel->funnel_id, &event->new_key, last_row);
 	*last = last_row;
-	continue_journal(funnel, &event->new_key, *last, &last_row->state,
+	state = last_row->state;
+	state.live = is_live(funnel, *last);
+	continue_journal(funnel, &event->new_key, *last, &state,
 					 default_effective_at(*last), &row);
 	row.kind = LF_KIND_KEY;
+	/* one that is out may come back to where it was */
+	if (!state.live)
+		row.from_stage = left_from(last_row);
 	describe_writer(event, &row);
 	row.origin = LF_ORIGIN_WRITE;
 	row.breach = LF_BREACH_NONE;
-	row.related_key = cstring_to_text(lf_key_string(&event->old_key));
+	row.related_key = cstring_to_text(event->shown_key ? event->shown_key : lf_key_string(&event->old_key));
 	lf_journal_append(funnel->funnel_id, &row);
 	*last_row = row;
 }
@@ -544,7 +639,7 @@ write_move(Funnel *funnel, Event *event, const JournalRow *last)
 	if (comes_back)
 	{
 		if (last != NULL)
-			move.left_from = last->from_stage;
+			move.left_from = left_from(last);
 		handle_breach(funnel, event, &move, lf_judge(funnel, &move));
 	}
 	effective_at = effective_time(funnel, event, last);
@@ -614,9 +709,33 @@ write_event(Funnel *funnel, Event *event)
 
 /* ---------- the order of events ---------- */
 
-/* Whether the event continues from what is journalled. */
+/* Whether an event of the lead is in line. */
 static bool
-is_its_turn(const Funnel *funnel, const Event *event, bool nested)
+is_awaited(const LeadKey *key)
+{
+	ListCell   *cell;
+
+	foreach(cell, waiting)
+	{
+		const Event *event = lfirst(cell);
+
+		if ((event->has_old && lf_key_equal(&event->old_key, key)) ||
+			(event->has_new && lf_key_equal(&event->new_key, key)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether the event continues from what is journalled.
+ *
+ * If this transaction made the old version, the event of that may be missing.
+ * It is not if we have journalled since; nor if the journal says what the old
+ * version says and nothing of the lead is in line: then what made the old
+ * version changed nothing that we are told of.
+ */
+static bool
+is_its_turn(const Funnel *funnel, const Event *event, bool in_line)
 {
 	JournalRow	last_row;
 	JournalRow *last;
@@ -630,12 +749,10 @@ is_its_turn(const Funnel *funnel, const Event *event, bool nested)
 	if (!event->has_old || !event->old_is_ours)
 		return true;
 
-	/* journalled since the old version was made: its own event is done */
 	last = lf_journal_last(funnel->funnel_id, &event->old_key, &last_row) ? &last_row : NULL;
 	if (last != NULL && last->written_by_us && last->cmin >= event->old_cmin)
 		return true;
-	/* made by a statement that we were not told of, since nothing changed */
-	if (nested)
+	if (!in_line && is_awaited(&event->old_key))
 		return false;
 	return is_live(funnel, last) ?
 		event->old.live && lf_state_equal(&last->state, &event->old) :
@@ -653,8 +770,18 @@ comes_too_late(const Funnel *funnel, const Event *event)
 		last.written_by_us && last.cmin > event->new_cmin;
 }
 
+/* How many triggers are running, each one inside of the next. */
+static int
+trigger_depth(void)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	return DatumGetInt32(pg_trigger_depth(fcinfo));
+}
+
 static void
-wait_in_line(const Event *event)
+wait_in_line(Event *event)
 {
 	MemoryContext previous;
 	Event	   *copy;
@@ -662,6 +789,7 @@ wait_in_line(const Event *event)
 	if (waiting_cxt == NULL)
 		waiting_cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel waiting events",
 											ALLOCSET_DEFAULT_SIZES);
+	event->depth = trigger_depth();
 	previous = MemoryContextSwitchTo(waiting_cxt);
 	copy = palloc(sizeof(Event));
 	*copy = *event;
@@ -682,7 +810,7 @@ forget_line(void)
 {
 	waiting = NIL;
 	if (waiting_cxt != NULL)
-		MemoryContextReset(waiting_cxt);
+		MemoryContextReset(waiting_cxt);	/* nothing, if it is empty */
 }
 
 static bool
@@ -708,6 +836,7 @@ concerns(const Event *event, const Event *other)
 static Event *
 next_in_line(const Event *done)
 {
+	SubTransactionId subid = GetCurrentSubTransactionId();
 	Event	   *result = NULL;
 	ListCell   *cell;
 
@@ -717,6 +846,7 @@ next_in_line(const Event *done)
 		Funnel	   *funnel;
 
 		if (event->to_other_partition || !concerns(event, done) ||
+			event->subid != subid ||
 			(result != NULL && result->new_cmin <= event->new_cmin))
 			continue;
 		funnel = lf_funnel_lookup(event->relid);
@@ -740,8 +870,6 @@ write_event_and_followers(Funnel *funnel, Event *event)
 		done = *next;
 		write_event(lf_funnel_lookup(next->relid), next);
 	}
-	if (waiting == NIL && waiting_cxt != NULL)
-		MemoryContextReset(waiting_cxt);
 }
 
 static int
@@ -755,17 +883,77 @@ by_command(const ListCell *a, const ListCell *b)
 	return x->serial < y->serial ? -1 : 1;
 }
 
-/* Nothing more can come: what still waits is written as it stands. */
-static void
-serve_line(void)
+/* Which waiting events are written although what they wait for did not come. */
+typedef enum Force
 {
-	List	   *line = waiting;
+	FORCE_HALVES,				/* of moves to another partition: their statement is over */
+	FORCE_KEYS,					/* and those that wait for a key: all statements are over */
+	FORCE_ALL					/* nothing more can come */
+} Force;
+
+static bool
+is_forced(const Event *event, Force force, int depth)
+{
+	if (force == FORCE_ALL)
+		return true;
+	if (event->to_other_partition)
+		return event->depth >= depth;
+	return force == FORCE_KEYS && event->has_new &&
+		(!event->has_old || !lf_key_equal(&event->old_key, &event->new_key));
+}
+
+/*
+ * Keys may go round: each event waits for the key of another one.  So the
+ * leads that are about to get another key leave their old one first.
+ */
+static void
+park_keys(List *line)
+{
 	ListCell   *cell;
 
+	foreach(cell, line)
+	{
+		Event	   *event = lfirst(cell);
+		Funnel	   *funnel;
+		LeadKey		parked = {0};
+
+		if (!event->has_old || !event->has_new || lf_key_equal(&event->old_key, &event->new_key) ||
+			(funnel = lf_funnel_lookup(event->relid)) == NULL)
+			continue;
+		parked.key = cstring_to_text(psprintf("\001parked " UINT64_FORMAT, event->serial));
+		lf_journal_rename(funnel->funnel_id, &event->old_key, &parked, NULL);
+		event->shown_key = lf_key_string(&event->old_key);
+		event->old_key = parked;
+	}
+}
+
+/*
+ * Writes waiting events in the order of commands.  An event is written in the
+ * subtransaction that it belongs to: if it were in a deeper one, a rollback of
+ * that would undo what is written for a change that stays.
+ */
+static void
+serve_line(Force force, int depth)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	List	   *line = NIL;
+	ListCell   *cell;
+
+	foreach(cell, waiting)
+	{
+		Event	   *event = lfirst(cell);
+
+		if (event->subid == subid && is_forced(event, force, depth))
+		{
+			line = lappend(line, event);
+			waiting = foreach_delete_current(waiting, cell);
+		}
+	}
 	if (line == NIL)
 		return;
-	waiting = NIL;
 	list_sort(line, by_command);
+	if (force != FORCE_HALVES)
+		park_keys(line);
 	foreach(cell, line)
 	{
 		Event	   *event = lfirst(cell);
@@ -773,9 +961,10 @@ serve_line(void)
 
 		CHECK_FOR_INTERRUPTS();
 		if (funnel != NULL)
-			write_event(funnel, event);
+			write_event_and_followers(funnel, event);
 	}
-	forget_line();
+	if (waiting == NIL)
+		forget_line();
 }
 
 /*
@@ -815,17 +1004,9 @@ join_halves(Funnel *funnel, Event *insert)
 		insert->reason = setting_text(lf_setting_reason());
 }
 
-static bool
-is_nested(void)
-{
-	LOCAL_FCINFO(fcinfo, 0);
-
-	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
-	return DatumGetInt32(pg_trigger_depth(fcinfo)) > 1;
-}
-
+/* Judges the event, and writes it if its turn has come. */
 static void
-handle_event(Funnel *funnel, Event *event)
+judge_and_write(Funnel *funnel, Event *event)
 {
 	if (event->to_other_partition)
 	{
@@ -840,14 +1021,23 @@ handle_event(Funnel *funnel, Event *event)
 		write_event_and_followers(funnel, event);	/* nearly always */
 	else if (comes_too_late(funnel, event))
 		return;					/* counted as the gap before the later one */
-	else if (is_its_turn(funnel, event, is_nested()))
+	else if (is_its_turn(funnel, event, false))
 		write_event_and_followers(funnel, event);
 	else
 	{
 		wait_in_line(event);
 		if (list_length(waiting) > LF_MAX_WAITING)
-			serve_line();
+			serve_line(FORCE_ALL, 0);
 	}
+}
+
+static void
+handle_event(Funnel *funnel, Event *event)
+{
+	judge_and_write(funnel, event);
+	/* also what join_halves() took is done with now */
+	if (waiting == NIL && waiting_cxt != NULL)
+		forget_line();
 }
 
 /* ---------- reading an event ---------- */
@@ -1005,7 +1195,11 @@ lf_track(PG_FUNCTION_ARGS)
 void
 lf_track_flush(void)
 {
-	serve_line();
+	int			depth = trigger_depth();
+
+	/* inside of a trigger, statements around it have events to come */
+	if (waiting != NIL)
+		serve_line(depth == 0 ? FORCE_ALL : depth == 1 ? FORCE_KEYS : FORCE_HALVES, depth);
 	lf_stats_flush();
 }
 
@@ -1013,10 +1207,7 @@ lf_track_flush(void)
 Datum
 lf_flush(PG_FUNCTION_ARGS)
 {
-	if (CALLED_AS_TRIGGER(fcinfo) && is_nested())
-		lf_stats_flush();
-	else
-		lf_track_flush();
+	lf_track_flush();
 	return PointerGetDatum(NULL);
 }
 
@@ -1087,12 +1278,9 @@ lf_truncated(PG_FUNCTION_ARGS)
 	/* the line may hold events of the rows that go */
 	lf_track_flush();
 	if (relid == funnel->root)
-	{
-		lf_track_all_out(funnel->funnel_id, funnel->tz, LF_ORIGIN_TRUNCATE);
-		lf_funnel_invalidate(relid);
-	}
+		lf_track_all_out(funnel->funnel_id, relid, funnel->tz, LF_ORIGIN_TRUNCATE);
 	else if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION)
-		partition_out(funnel, trigdata->tg_relation);
+		lf_track_partition_out(trigdata->tg_relation, LF_ORIGIN_TRUNCATE);
 	/* else the partitions of the partition have triggers of their own */
 	return PointerGetDatum(NULL);
 }
@@ -1122,49 +1310,47 @@ lf_last_move(PG_FUNCTION_ARGS)
 
 /* ---------- the end of transactions ---------- */
 
-static void
-at_transaction_event(XactEvent event, void *arg)
+bool
+lf_track_is_pending(void)
 {
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
-			/* of statements on a partition, which fire no trigger of the table */
-			serve_line();
-			break;
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:
-			forget_line();
-			last_move.valid = false;
-			break;
-		default:
-			break;
-	}
+	return waiting != NIL;
 }
 
-static void
-at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
-						SubTransactionId parent, void *arg)
+void
+lf_track_serve_all(void)
+{
+	serve_line(FORCE_ALL, 0);
+}
+
+void
+lf_track_forget(void)
+{
+	forget_line();
+	last_move.valid = false;
+}
+
+void
+lf_track_drop(SubTransactionId subid)
 {
 	ListCell   *cell;
 
 	foreach(cell, waiting)
 	{
-		Event	   *waiter = lfirst(cell);
-
-		if (waiter->subid != subid)
-			continue;
-		if (event == SUBXACT_EVENT_ABORT_SUB)
+		if (((Event *) lfirst(cell))->subid == subid)
 			waiting = foreach_delete_current(waiting, cell);
-		else if (event == SUBXACT_EVENT_COMMIT_SUB)
-			waiter->subid = parent;
 	}
 }
 
 void
-lf_track_init(void)
+lf_track_hand_over(SubTransactionId subid, SubTransactionId parent)
 {
-	RegisterXactCallback(at_transaction_event, NULL);
-	RegisterSubXactCallback(at_subtransaction_event, NULL);
+	ListCell   *cell;
+
+	foreach(cell, waiting)
+	{
+		Event	   *event = lfirst(cell);
+
+		if (event->subid == subid)
+			event->subid = parent;
+	}
 }

@@ -178,8 +178,8 @@ BEGIN
 
     -- written so that an index on the key serves; a number may be beyond the column's type
     condition := pg_catalog.format(
-        CASE f.key_kind WHEN 'int' THEN 't.%I OPERATOR(pg_catalog.=) $1::pg_catalog.int8'
-                        WHEN 'uuid' THEN 't.%I OPERATOR(pg_catalog.=) $1::pg_catalog.uuid'
+        CASE WHEN f.key_kind OPERATOR(pg_catalog.=) 'int' THEN 't.%I OPERATOR(pg_catalog.=) $1::pg_catalog.int8'
+             WHEN f.key_kind OPERATOR(pg_catalog.=) 'uuid' THEN 't.%I OPERATOR(pg_catalog.=) $1::pg_catalog.uuid'
                         ELSE 't.%I OPERATOR(pg_catalog.=) $1::%s' END,
         f.key_column, c.key_type);
     EXECUTE pg_catalog.format('SELECT t.%I::pg_catalog.text, lead_funnel._stage_of_status($2, t.%I::pg_catalog.text) '

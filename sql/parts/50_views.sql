@@ -195,19 +195,27 @@ CROSS JOIN LATERAL (
     FROM lead_funnel.delta b
     WHERE b.funnel_id = f.funnel_id
         AND b.xid = ANY (ARRAY(SELECT pg_catalog.pg_snapshot_xip(g.snapshot)))
+        AND b.xid >= pg_catalog.pg_snapshot_xmin(g.snapshot)
+        AND b.xid < pg_catalog.pg_snapshot_xmax(g.snapshot)
 ) d;
 COMMENT ON VIEW lead_funnel._tail IS
     'one row per delta that the newest generation of its funnel has not seen';
 
+-- Each delta has two sides. A VALUES list that refers to the delta would be
+-- much the slowest part of the query: it is set up anew for each row.
 CREATE VIEW lead_funnel._stock_part AS
 SELECT c.funnel_id, c.stage, c.source, c.campaign, c.owner, c.segment, c.currency, c.leads, c.value
 FROM lead_funnel._generation g
 JOIN lead_funnel.stock_cell c ON c.funnel_id = g.funnel_id AND c.generation = g.generation
 UNION ALL
-SELECT d.funnel_id, s.stage, d.source, d.campaign, d.owner, d.segment, d.currency, s.leads, s.value
-FROM lead_funnel._tail d
-CROSS JOIN LATERAL (VALUES (d.from_stage, -d.leads, -d.value_out), (d.to_stage, d.leads, d.value_in)) AS s (stage, leads, value)
-WHERE s.stage IS NOT NULL;
+SELECT d.funnel_id,
+    CASE WHEN s.arrives THEN d.to_stage ELSE d.from_stage END,
+    d.source, d.campaign, d.owner, d.segment, d.currency,
+    CASE WHEN s.arrives THEN d.leads ELSE -d.leads END,
+    CASE WHEN s.arrives THEN d.value_in ELSE -d.value_out END
+FROM (VALUES (true), (false)) AS s (arrives)
+CROSS JOIN lead_funnel._tail d
+WHERE CASE WHEN s.arrives THEN d.to_stage ELSE d.from_stage END IS NOT NULL;
 COMMENT ON VIEW lead_funnel._stock_part IS
     'stock as stored, cells of the newest generation and deltas since: to be summed';
 
@@ -216,26 +224,19 @@ SELECT c.funnel_id, c.day, c.stage, c.source, c.campaign, c.owner, c.segment, c.
     c.opening, c.entries, c.exits, c.adjustments, c.value_in, c.value_out, c.value_adjustments
 FROM lead_funnel.flow_cell c
 UNION ALL
-SELECT d.funnel_id, d.day, s.stage, d.source, d.campaign, d.owner, d.segment, d.currency,
-    s.opening, s.entries, s.exits, s.adjustments, s.value_in, s.value_out, s.value_adjustments
-FROM lead_funnel._tail d
-CROSS JOIN LATERAL (VALUES
-    (d.from_stage, 0::bigint, 0::bigint,
-        CASE WHEN d.kind = 'f' THEN d.leads ELSE 0 END,
-        CASE WHEN d.kind = 'a' THEN -d.leads ELSE 0 END,
-        0::numeric,
-        CASE WHEN d.kind = 'f' THEN d.value_out ELSE 0 END,
-        CASE WHEN d.kind = 'a' THEN -d.value_out ELSE 0 END),
-    (d.to_stage,
-        CASE WHEN d.kind = 'o' THEN d.leads ELSE 0 END,
-        CASE WHEN d.kind = 'f' THEN d.leads ELSE 0 END,
-        0::bigint,
-        CASE WHEN d.kind = 'a' THEN d.leads ELSE 0 END,
-        CASE WHEN d.kind = 'f' THEN d.value_in ELSE 0 END,
-        0::numeric,
-        CASE WHEN d.kind <> 'f' THEN d.value_in ELSE 0 END)
-) AS s (stage, opening, entries, exits, adjustments, value_in, value_out, value_adjustments)
-WHERE s.stage IS NOT NULL;
+SELECT d.funnel_id, d.day,
+    CASE WHEN s.arrives THEN d.to_stage ELSE d.from_stage END,
+    d.source, d.campaign, d.owner, d.segment, d.currency,
+    CASE WHEN d.kind = 'o' AND s.arrives THEN d.leads ELSE 0 END,
+    CASE WHEN d.kind = 'f' AND s.arrives THEN d.leads ELSE 0 END,
+    CASE WHEN d.kind = 'f' AND NOT s.arrives THEN d.leads ELSE 0 END,
+    CASE WHEN d.kind <> 'a' THEN 0 WHEN s.arrives THEN d.leads ELSE -d.leads END,
+    CASE WHEN d.kind = 'f' AND s.arrives THEN d.value_in ELSE 0 END,
+    CASE WHEN d.kind = 'f' AND NOT s.arrives THEN d.value_out ELSE 0 END,
+    CASE WHEN d.kind = 'f' THEN 0 WHEN s.arrives THEN d.value_in ELSE -d.value_out END
+FROM (VALUES (true), (false)) AS s (arrives)
+CROSS JOIN lead_funnel._tail d
+WHERE CASE WHEN s.arrives THEN d.to_stage ELSE d.from_stage END IS NOT NULL;
 COMMENT ON VIEW lead_funnel._flow_part IS
     'flows as stored, cells of all folds and deltas since: to be summed';
 

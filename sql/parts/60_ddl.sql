@@ -33,45 +33,29 @@ $$;
 COMMENT ON FUNCTION lead_funnel._column_renamed(regclass, text, text) IS 'a funnel follows the new name of a column';
 REVOKE ALL ON FUNCTION lead_funnel._column_renamed(regclass, text, text) FROM PUBLIC;
 
--- The row triggers come and go with a partition; the statement triggers and
--- the leads in it are our part.
-CREATE FUNCTION lead_funnel._partitions_changed() RETURNS void
+-- The row triggers come and go with a partition; the statement triggers are
+-- our part.
+CREATE FUNCTION lead_funnel._partitions_changed(relation regclass) RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     f lead_funnel.funnel;
     member regclass;
-    enable text;
-    changed boolean;
     g record;
 BEGIN
-    changed := false;
-    -- left a tree: it has our statement triggers and no funnel
-    FOR g IN
-        SELECT t.tgrelid::regclass AS relation, t.tgname
-        FROM pg_trigger AS t
-        WHERE t.tgfoid IN ('lead_funnel.flush()'::regprocedure, 'lead_funnel.truncated()'::regprocedure)
-          AND NOT EXISTS (SELECT FROM lead_funnel.funnel AS o
-                          WHERE o.relation = coalesce(pg_partition_root(t.tgrelid), t.tgrelid))
-    LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', g.tgname, g.relation);
-        changed := true;
-    END LOOP;
-
-    FOR f IN
-        SELECT o.*
-        FROM lead_funnel.funnel AS o
-        JOIN pg_class AS r ON r.oid = o.relation
-        WHERE o.status = 'active' AND r.relkind = 'p'
-        ORDER BY o.funnel_id
-    LOOP
-        FOR member IN
-            SELECT r.oid
-            FROM lead_funnel._tree(f.relation) AS r (oid)
-            WHERE NOT EXISTS (SELECT FROM pg_trigger AS t
-                              WHERE t.tgrelid = r.oid AND t.tgname = 'lead_funnel_flush')
-        LOOP
+    SELECT o.* INTO f
+    FROM lead_funnel.funnel AS o
+    WHERE o.relation = coalesce(pg_partition_root(_partitions_changed.relation), _partitions_changed.relation);
+    FOR member IN SELECT r.oid FROM lead_funnel._tree(_partitions_changed.relation) AS r (oid) LOOP
+        IF f.funnel_id IS NULL THEN
+            -- it left the tree
+            FOR g IN SELECT t.tgname FROM lead_funnel._own_triggers(member) AS t
+                     WHERE t.tgrelid = member AND NOT t.is_clone LOOP
+                EXECUTE format('DROP TRIGGER %I ON %s', g.tgname, member);
+            END LOOP;
+        ELSIF f.status = 'active'
+              AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = member AND t.tgname = 'lead_funnel_flush') THEN
             EXECUTE format('CREATE TRIGGER lead_funnel_flush AFTER INSERT OR UPDATE OR DELETE ON %s '
                            'FOR EACH STATEMENT EXECUTE FUNCTION lead_funnel.flush()', member);
             EXECUTE format('CREATE TRIGGER lead_funnel_truncate BEFORE TRUNCATE ON %s '
@@ -81,17 +65,19 @@ BEGIN
                     EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %I', member, g.tgname);
                 END LOOP;
             END IF;
-            changed := true;
-        END LOOP;
-        PERFORM lead_funnel._invalidate(f.relation);
+        END IF;
     END LOOP;
-    IF changed THEN
-        PERFORM lead_funnel._reconcile_partitioned();
+    IF f.funnel_id IS NOT NULL THEN
+        PERFORM lead_funnel._invalidate(f.relation);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION lead_funnel._partitions_changed() IS 'triggers and leads of funnels follow their partitions';
-REVOKE ALL ON FUNCTION lead_funnel._partitions_changed() FROM PUBLIC;
+COMMENT ON FUNCTION lead_funnel._partitions_changed(regclass) IS 'triggers of a funnel follow its partitions';
+REVOKE ALL ON FUNCTION lead_funnel._partitions_changed(regclass) FROM PUBLIC;
+
+CREATE FUNCTION lead_funnel._handled_drops() RETURNS integer
+    LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'lf_handled_drops';
+COMMENT ON FUNCTION lead_funnel._handled_drops() IS 'partitions that the running DROP TABLE names and whose leads have left already';
 
 CREATE FUNCTION lead_funnel._reconcile_partitioned() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -175,8 +161,9 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- a partition with our triggers went with its rows
-    IF EXISTS (SELECT
+    -- partitions went with their rows, and not by DROP TABLE
+    IF lead_funnel._handled_drops() = 0 AND EXISTS (
+               SELECT
                FROM pg_event_trigger_dropped_objects() AS x
                WHERE x.object_type = 'trigger' AND x.address_names[3] = 'lead_funnel_flush'
                  AND to_regclass(format('%I.%I', x.address_names[1], x.address_names[2])) IS NULL) THEN
@@ -187,7 +174,7 @@ $$;
 COMMENT ON FUNCTION lead_funnel.ddl_drop() IS 'refusal of drops that would break a funnel; leads of a dropped table or partition leave';
 
 CREATE EVENT TRIGGER lead_funnel_ddl_start ON ddl_command_start
-    WHEN TAG IN ('ALTER TABLE')
+    WHEN TAG IN ('ALTER TABLE', 'DROP TABLE')
     EXECUTE FUNCTION lead_funnel.ddl_start();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_start IS 'refusal of DDL that would break a funnel';
 CREATE EVENT TRIGGER lead_funnel_ddl_end ON ddl_command_end
