@@ -94,7 +94,7 @@ lf_local_timestamp(TimestampTz moment, pg_tz *tz)
 	struct pg_tm tm;
 	fsec_t		fsec;
 	int			offset;
-	Timestamp	result;
+	Timestamp	result = 0;
 
 	if (timestamp2tm(moment, &offset, &tm, &fsec, NULL, tz) != 0 ||
 		tm2timestamp(&tm, fsec, NULL, &result) != 0)

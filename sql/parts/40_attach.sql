@@ -1183,6 +1183,10 @@ BEGIN
         DELETE FROM lead_funnel.generation AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.stock_cell AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.flow_cell AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.stage_map AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.rule AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.rule_version AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.override_role AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id;
     END IF;
 END

@@ -4,6 +4,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS lead_funnel;
 RESET client_min_messages;
 SET timezone = 'UTC';
+\set SHOW_CONTEXT never
 SET datestyle = 'ISO';
 \pset null -
 
@@ -58,8 +59,9 @@ UPDATE at_lead SET deleted = NULL, status = 'New' WHERE id = 4;
 UPDATE at_lead SET status = 'mql', by_whom = 'carl' WHERE id = 4;
 UPDATE at_lead SET status = 'rejected', why = 'no budget' WHERE id = 4;
 UPDATE at_lead SET amount = 90 WHERE id = 1;
-SELECT lead, move, from_stage, to_stage, from_status, to_status, origin, actor, reason, value FROM lead_funnel.funnel_history
-WHERE funnel = 'at leads' AND move > 0 AND origin <> 'backfill' ORDER BY lead_id, move;
+SELECT lead, move, from_stage, to_stage, from_status, to_status, origin,
+       replace(actor, current_user, 'us') AS actor, reason, value FROM lead_funnel.funnel_history
+WHERE funnel = 'at leads' AND origin <> 'backfill' ORDER BY lead_id, move;
 SELECT t.id, t.since = max(h.effective_day) FILTER (WHERE h.origin = 'write') AS filled_in
 FROM at_lead t LEFT JOIN lead_funnel.funnel_history h ON h.funnel = 'at leads' AND h.lead_id = t.id GROUP BY t.id, t.since ORDER BY t.id;
 SELECT lead, from_stage, to_stage, move FROM lead_funnel.move('at leads', 1, 'mql');

@@ -5,6 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS lead_funnel;
 RESET client_min_messages;
 SET timezone = 'UTC';
+\set SHOW_CONTEXT never
 \pset format unaligned
 \pset tuples_only on
 
@@ -19,7 +20,8 @@ BEGIN
     RETURN 'done';
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RETURN concat_ws(E'\n  ', state || ': ' || message, 'DETAIL: ' || nullif(detail, ''), 'HINT: ' || nullif(hint, ''));
+    RETURN replace(concat_ws(E'\n  ', state || ': ' || message, 'DETAIL: ' || nullif(detail, ''), 'HINT: ' || nullif(hint, '')),
+                   format('"%s"', current_user), '"us"');
 END $$;
 
 -- both with the same arguments; check_table() names what it finds

@@ -4,6 +4,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS lead_funnel;
 RESET client_min_messages;
 SET timezone = 'UTC';
+\set SHOW_CONTEXT never
 SET datestyle = 'ISO';
 \pset null -
 
@@ -86,7 +87,7 @@ INSERT INTO ar_seen VALUES (3, 'opportunity'), (4, 'Unheard'), (5, 'mql');
 UPDATE ar_seen SET status = NULL WHERE id = 2;
 UPDATE ar_seen SET status = 'rejected' WHERE id = 5;
 UPDATE ar_seen SET status = 'mql', since = '2999-01-01' WHERE id = 5;
-SELECT from_stage, to_stage, constraint_name, moves, last_lead, last_actor, last_at >= first_at AS in_order
+SELECT from_stage, to_stage, constraint_name, moves, last_lead, last_actor = current_user AS by_us, last_at >= first_at AS in_order
 FROM lead_funnel.rule_violations WHERE funnel = 'ar_seen' ORDER BY constraint_name, from_stage, to_stage;
 SELECT * FROM ar_stock WHERE funnel = 'ar_seen';
 SELECT * FROM ar_wrong('ar_seen');
@@ -98,6 +99,7 @@ UPDATE ar_seen SET status = 'won' WHERE id = 5;
 SELECT lead_funnel.map_stage('ar_seen', 'Unheard', 'lead');
 SELECT lead_funnel.reconcile('ar_seen');
 SELECT lead_funnel.map_stage('ar_seen', NULL, 'lost');
+SELECT lead_funnel.reconcile('ar_seen');
 SELECT * FROM ar_wrong('ar_seen');
 SELECT * FROM ar_stock WHERE funnel = 'ar_seen';
 SELECT lead_funnel.detach('ar_seen', purge => true);

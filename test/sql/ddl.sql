@@ -1,0 +1,190 @@
+-- DDL on a lead table: what is followed, what is refused, what verify() and reconcile() make of the rest
+
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS lead_funnel;
+RESET client_min_messages;
+SET timezone = 'UTC';
+\set SHOW_CONTEXT never
+\pset null -
+
+CREATE SCHEMA ddl;
+CREATE FUNCTION ddl.health() RETURNS TABLE (relation text, stage_column text, triggers_ok boolean, problems text) LANGUAGE sql AS $$
+    SELECT f.relation, f.stage_column, h.triggers_ok,
+           (SELECT string_agg(concat_ws(' ', v.problem, v.lead, v.expected || ' <> ' || v.found), '; ') FROM lead_funnel.verify(f.funnel::name) v)
+    FROM lead_funnel.funnels f JOIN lead_funnel.funnel_health h USING (funnel)
+    WHERE f.funnel = 'ddl'
+$$;
+CREATE TYPE ddl.status AS ENUM ('lead', 'mql', 'sal', 'sql', 'won');
+CREATE TABLE ddl.leads (id int PRIMARY KEY, stage lead_stage NOT NULL DEFAULT 'lead', source text, amount numeric, since timestamptz, extra int, note text);
+SELECT lead_funnel.attach('ddl.leads', 'stage', 'ddl', source_column => 'source', value_column => 'amount', entered_column => 'since');
+INSERT INTO ddl.leads (id, source, amount) VALUES (1, 'web', 10), (2, 'fair', 20), (3, NULL, NULL);
+
+-- new names, another schema: followed
+ALTER TABLE ddl.leads RENAME TO "Lead Table";
+ALTER TABLE ddl."Lead Table" RENAME stage TO "Lead Stage";
+ALTER TABLE ddl."Lead Table" RENAME COLUMN source TO origin;
+ALTER TABLE ddl."Lead Table" RENAME COLUMN extra TO more;
+ALTER TABLE ddl."Lead Table" SET SCHEMA public;
+ALTER SCHEMA ddl RENAME TO ddl2;
+UPDATE "Lead Table" SET "Lead Stage" = 'mql' WHERE id = 1;
+INSERT INTO "Lead Table" (id, origin) VALUES (4, 'web');
+UPDATE "Lead Table" SET "Lead Stage" = 'won' WHERE id = 1;
+SELECT lead, from_stage, to_stage FROM lead_funnel.move('ddl', 4, 'mql');
+SELECT * FROM ddl2.health();
+ALTER SCHEMA ddl2 RENAME TO ddl;
+ALTER TABLE "Lead Table" SET SCHEMA ddl;
+BEGIN;
+ALTER TABLE ddl."Lead Table" RENAME TO leads;
+ALTER TABLE ddl.leads RENAME COLUMN "Lead Stage" TO stage;
+UPDATE ddl.leads SET stage = 'sal' WHERE id = 4;
+ROLLBACK;
+UPDATE ddl."Lead Table" SET "Lead Stage" = 'sal' WHERE id = 4;
+ALTER TABLE ddl."Lead Table" RENAME TO leads;
+ALTER TABLE ddl.leads RENAME "Lead Stage" TO stage;
+SELECT * FROM ddl.health();
+SELECT lead, from_stage, to_stage, source FROM lead_funnel.funnel_history WHERE funnel = 'ddl' ORDER BY lead_id, move;
+
+-- columns of the funnel: refused, with and without CASCADE; others: as ever
+ALTER TABLE ddl.leads DROP COLUMN stage;
+ALTER TABLE ddl.leads DROP COLUMN stage CASCADE;
+ALTER TABLE ddl.leads DROP COLUMN IF EXISTS origin CASCADE, ADD COLUMN x int;
+ALTER TABLE ddl.leads DROP COLUMN since CASCADE;
+ALTER TABLE ddl.leads DROP COLUMN id CASCADE;
+ALTER TABLE ddl.leads ALTER COLUMN stage TYPE text;
+ALTER TABLE ddl.leads ALTER amount TYPE float8;
+ALTER TABLE ddl.leads ALTER since TYPE timestamp;
+ALTER TABLE ddl.leads DROP COLUMN more;
+ALTER TABLE ddl.leads ALTER note TYPE varchar(10), ADD COLUMN y int DEFAULT 7, ALTER COLUMN stage DROP DEFAULT, ALTER stage SET DEFAULT 'mql';
+ALTER TABLE ddl.leads ADD COLUMN z timestamptz DEFAULT clock_timestamp();
+ALTER TABLE ddl.leads DROP COLUMN nowhere;
+ALTER TABLE ddl.leads DROP COLUMN IF EXISTS nowhere;
+INSERT INTO ddl.leads (id) VALUES (5);
+SELECT * FROM ddl.health();
+-- rewritten tables
+CLUSTER ddl.leads USING leads_pkey;
+VACUUM FULL ddl.leads;
+ALTER TABLE ddl.leads SET UNLOGGED;
+ALTER TABLE ddl.leads SET LOGGED;
+ALTER TABLE ddl.leads ALTER id TYPE bigint;
+BEGIN;
+SELECT lead_funnel.suspend('ddl');
+ALTER TABLE ddl.leads ALTER id TYPE bigint;
+ALTER TABLE ddl.leads DROP COLUMN origin;
+SELECT lead_funnel.alter_funnel('ddl', source_column => '');
+SELECT lead_funnel.resume('ddl');
+COMMIT;
+UPDATE ddl.leads SET stage = 'sal' WHERE id = 5;
+SELECT * FROM ddl.health();
+SELECT lead, lead_id, to_stage FROM lead_funnel.funnel_history WHERE funnel = 'ddl' AND lead_id = 5 ORDER BY move;
+
+-- triggers: not dropped; disabled ones are told, the next write and reconcile() mend
+DROP TRIGGER lead_funnel_track ON ddl.leads;
+DROP TRIGGER lead_funnel_truncate ON ddl.leads;
+ALTER TABLE ddl.leads DISABLE TRIGGER lead_funnel_track_update;
+UPDATE ddl.leads SET stage = 'sal' WHERE id = 1;
+UPDATE ddl.leads SET stage = 'won', amount = 99 WHERE id = 2;
+SELECT * FROM ddl.health();
+ALTER TABLE ddl.leads ENABLE TRIGGER lead_funnel_track_update;
+SELECT * FROM ddl.health();
+UPDATE ddl.leads SET stage = 'sql' WHERE id = 1;
+SELECT lead, from_stage, to_stage, origin FROM lead_funnel.funnel_history WHERE funnel = 'ddl' AND lead_id = 1 ORDER BY move;
+SELECT lead_funnel.reconcile('ddl');
+SELECT * FROM ddl.health();
+ALTER TABLE ddl.leads DISABLE TRIGGER ALL;
+INSERT INTO ddl.leads VALUES (6, 'sql');
+DELETE FROM ddl.leads WHERE id = 3;
+SELECT problem, lead FROM lead_funnel.verify('ddl');
+ALTER TABLE ddl.leads ENABLE TRIGGER USER;
+DELETE FROM ddl.leads WHERE id = 6;
+INSERT INTO ddl.leads VALUES (3, 'mql');
+SELECT lead_funnel.reconcile('ddl');
+INSERT INTO ddl.leads VALUES (6, 'mql');
+SELECT * FROM ddl.health();
+SELECT lead, cycle, from_stage, to_stage, origin FROM lead_funnel.funnel_history WHERE funnel = 'ddl' AND lead_id IN (3, 6) ORDER BY lead_id, move;
+ALTER TABLE ddl.leads ENABLE REPLICA TRIGGER lead_funnel_flush;
+SELECT * FROM ddl.health();
+SELECT fix FROM lead_funnel.verify('ddl');
+SELECT lead_funnel.resume('ddl');
+SELECT * FROM ddl.health();
+-- as a replica: no trigger, no journal; and with always: all is journalled, nothing refused
+SET session_replication_role = replica;
+UPDATE ddl.leads SET stage = 'lost' WHERE id = 6;
+INSERT INTO ddl.leads VALUES (7, 'lost');
+RESET session_replication_role;
+SELECT * FROM ddl.health();
+SELECT lead_funnel.reconcile('ddl');
+SELECT lead_funnel.alter_funnel('ddl', always => true);
+SET session_replication_role = replica;
+UPDATE ddl.leads SET stage = 'won' WHERE id = 6;
+INSERT INTO ddl.leads VALUES (8, 'lead');
+RESET session_replication_role;
+SELECT * FROM ddl.health();
+SELECT lead, from_stage, to_stage, origin FROM lead_funnel.funnel_history WHERE funnel = 'ddl' AND lead_id IN (6, 8) ORDER BY lead_id, move;
+SELECT lead_funnel.set_mode('ddl', 'enforce');
+SELECT lead_funnel.alter_funnel('ddl', always => false);
+SELECT lead_funnel.set_mode('ddl', 'enforce');
+SELECT * FROM ddl.health();
+
+-- a table made after this one has no funnel
+CREATE TABLE ddl.copy (LIKE ddl.leads INCLUDING ALL);
+INSERT INTO ddl.copy VALUES (1, 'won');
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'ddl.copy'::regclass;
+CREATE TRIGGER lead_funnel_track AFTER INSERT ON ddl.copy FOR EACH ROW EXECUTE FUNCTION lead_funnel.track();
+INSERT INTO ddl.copy VALUES (2, 'won');
+DROP TABLE ddl.copy;
+
+-- an index that a DBA adds to the journal is maintained
+CREATE INDEX ddl_extra ON lead_funnel.journal (funnel_id, upper(note)) WHERE kind = 'm';
+CREATE INDEX ddl_delta ON lead_funnel.delta (day);
+BEGIN;
+SET LOCAL lead_funnel.note = 'indexed';
+INSERT INTO ddl.leads VALUES (9, 'lead'), (10, 'mql');
+DELETE FROM ddl.leads WHERE id IN (8, 9);
+TRUNCATE ddl.leads;
+INSERT INTO ddl.leads VALUES (8, 'lead');
+COMMIT;
+SELECT lead_funnel.compact();
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SELECT count(*) FROM lead_funnel.journal WHERE upper(note) = 'INDEXED' AND kind = 'm';
+SELECT count(*) FROM lead_funnel.delta WHERE day > '2000-01-01';
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+SELECT count(*) FROM lead_funnel.journal WHERE upper(note) = 'INDEXED' AND kind = 'm';
+DROP INDEX lead_funnel.ddl_extra, lead_funnel.ddl_delta;
+SELECT * FROM ddl.health();
+
+-- the type of a status goes: refused as long as a funnel needs its column
+CREATE TABLE ddl.typed (id int PRIMARY KEY, status ddl.status);
+SELECT lead_funnel.attach('ddl.typed', 'status', 'ddl typed');
+INSERT INTO ddl.typed VALUES (1, 'lead');
+DROP TYPE ddl.status;
+DROP TYPE ddl.status CASCADE;
+ALTER TYPE ddl.status RENAME VALUE 'won' TO 'gewonnen';
+ALTER TYPE ddl.status ADD VALUE 'lost' AFTER 'gewonnen';
+SELECT lead_funnel.map_stage('ddl typed', 'gewonnen', 'won');
+SELECT lead_funnel.allow('ddl typed', 'lead', 'won');
+SELECT to_stage FROM lead_funnel.move('ddl typed', 1, 'won');
+SELECT * FROM ddl.typed;
+SELECT problem FROM lead_funnel.verify('ddl typed');
+
+-- the table goes: all leads leave, the history stays
+DROP TABLE ddl.typed;
+SELECT relation FROM lead_funnel.funnels WHERE funnel = 'ddl typed';
+SELECT from_stage, to_stage, origin FROM lead_funnel.funnel_history WHERE funnel = 'ddl typed' ORDER BY move, origin;
+SELECT count(*) FROM lead_funnel.funnel_stages WHERE funnel = 'ddl typed';
+SELECT problem FROM lead_funnel.verify('ddl typed');
+BEGIN;
+DROP TABLE ddl.leads;
+SELECT relation FROM lead_funnel.funnels WHERE funnel = 'ddl';
+ROLLBACK;
+UPDATE ddl.leads SET stage = 'mql';
+SELECT * FROM ddl.health();
+CREATE TABLE ddl.typed (id int PRIMARY KEY, status text);
+SELECT lead_funnel.attach('ddl.typed', 'status', 'ddl typed');
+INSERT INTO ddl.typed VALUES (1, 'lead');
+SELECT cycle, from_stage, to_stage, origin FROM lead_funnel.funnel_history WHERE funnel = 'ddl typed' AND lead = '1' ORDER BY move;
+
+SET client_min_messages = warning;
+SELECT lead_funnel.detach('ddl typed', purge => true), lead_funnel.detach('ddl', purge => true);
+DROP SCHEMA ddl CASCADE;
