@@ -42,14 +42,15 @@ void		_PG_init(void);
 static void
 before_commit(bool may_fold)
 {
-	if (!lf_track_is_pending() && !lf_stats_is_pending())
-		return;
-	PushActiveSnapshot(GetTransactionSnapshot());
-	lf_track_serve_all();
-	lf_stats_flush();
+	if (lf_track_is_pending() || lf_stats_is_pending())
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		lf_track_serve_all();
+		lf_stats_flush();
+		PopActiveSnapshot();
+	}
 	if (may_fold)
 		lf_stats_maybe_fold();
-	PopActiveSnapshot();
 }
 
 static void

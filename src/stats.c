@@ -931,7 +931,7 @@ lf_stats_maybe_fold(void)
 bool
 lf_stats_is_pending(void)
 {
-	return levels != NULL || appended > 0;
+	return levels != NULL;
 }
 
 void
