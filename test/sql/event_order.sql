@@ -143,8 +143,6 @@ DROP TRIGGER zz_before ON l;
 DROP TRIGGER aa_before ON l;
 
 -- AFTER STATEMENT triggers, with and without transition tables, before and after ours
-CREATE TRIGGER a_statement AFTER UPDATE ON l REFERENCING NEW TABLE AS n FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0)
-EXECUTE FUNCTION act_statement(); -- fails: no such function
 CREATE FUNCTION act_statement() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE l SET stage = 'sql' FROM n WHERE n.id = l.id AND l.stage = 'sal';
