@@ -50,9 +50,6 @@
 /* A date that the writer gives may be so far ahead: clocks differ. */
 #define LF_FUTURE_TOLERANCE (5 * USECS_PER_MINUTE)
 
-/* So many events may wait; what waits longer is decided as it stands. */
-#define LF_MAX_WAITING 10000
-
 /* One write of one lead. */
 typedef struct Event
 {
@@ -663,6 +660,32 @@ write_move(Funnel *funnel, Event *event, const JournalRow *last)
 	write_row(funnel, last, &row);
 }
 
+/*
+ * No number changes; at most the hand-over does.  A trigger of the user's may
+ * have moved the lead since, and that be journalled, so the row goes on from
+ * what the journal says and not from what the event does.
+ */
+static void
+write_handover(Funnel *funnel, Event *event, const JournalRow *last)
+{
+	JournalRow	row = {0};
+
+	if (event->keeps_handover || !event->handover_given ||
+		event->handed_over_at == last->handed_over_at)
+		return;
+	continue_journal(funnel, &event->new_key, last, &last->state, default_effective_at(last), &row);
+	row.handed_over_at = event->handed_over_at;
+	describe_writer(event, &row);
+	write_row(funnel, last, &row);
+}
+
+/* This transaction has journalled a later event of the lead already. */
+static bool
+is_journalled_after(const JournalRow *last, const Event *event)
+{
+	return last->written_by_us && last->cmin > event->new_cmin;
+}
+
 /* A status that means nothing: in observe mode the lead stays out, and it is told. */
 static void
 write_unmapped(Funnel *funnel, const Event *event, const JournalRow *last)
@@ -690,7 +713,9 @@ write_event(Funnel *funnel, Event *event)
 	else if (lf_journal_last(funnel->funnel_id, event_key(event), &last_row))
 		last = &last_row;
 
-	if (was_in && is_in)
+	if (was_in && is_in && is_live(funnel, last) && lf_state_equal(&event->old, &event->new))
+		write_handover(funnel, event, last);
+	else if (was_in && is_in)
 	{
 		close_gap(funnel, event, &last, &last_row);
 		write_move(funnel, event, last);
@@ -701,7 +726,7 @@ write_event(Funnel *funnel, Event *event)
 			refuse_duplicate(funnel, &event->new_key);
 		write_move(funnel, event, last);
 	}
-	else if (is_live(funnel, last))
+	else if (is_live(funnel, last) && (was_in || !is_journalled_after(last, event)))
 		write_exit(funnel, event, last);
 	else if (event->has_new && event->new.unmapped && !(event->has_old && event->old.unmapped))
 		write_unmapped(funnel, event, last);
@@ -767,7 +792,7 @@ comes_too_late(const Funnel *funnel, const Event *event)
 
 	return event->has_old && event->old_is_ours &&
 		lf_journal_last(funnel->funnel_id, &event->old_key, &last) &&
-		last.written_by_us && last.cmin > event->new_cmin;
+		is_journalled_after(&last, event);
 }
 
 /* How many triggers are running, each one inside of the next. */
@@ -902,6 +927,23 @@ is_forced(const Event *event, Force force, int depth)
 		(!event->has_old || !lf_key_equal(&event->old_key, &event->new_key));
 }
 
+/* Another event in line gives the lead the key that this one takes from it. */
+static bool
+comes_from_line(const Event *event, List *line)
+{
+	ListCell   *cell;
+
+	foreach(cell, line)
+	{
+		const Event *other = lfirst(cell);
+
+		if (other != event && other->has_new && event->old_is_ours &&
+			other->new_cmin == event->old_cmin && lf_key_equal(&other->new_key, &event->old_key))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Keys may go round: each event waits for the key of another one.  So the
  * leads that are about to get another key leave their old one first.
@@ -918,7 +960,7 @@ park_keys(List *line)
 		LeadKey		parked = {0};
 
 		if (!event->has_old || !event->has_new || lf_key_equal(&event->old_key, &event->new_key) ||
-			(funnel = lf_funnel_lookup(event->relid)) == NULL)
+			comes_from_line(event, line) || (funnel = lf_funnel_lookup(event->relid)) == NULL)
 			continue;
 		parked.key = cstring_to_text(psprintf("\001parked " UINT64_FORMAT, event->serial));
 		lf_journal_rename(funnel->funnel_id, &event->old_key, &parked, NULL);
@@ -1025,9 +1067,8 @@ judge_and_write(Funnel *funnel, Event *event)
 		write_event_and_followers(funnel, event);
 	else
 	{
+		CHECK_FOR_INTERRUPTS();
 		wait_in_line(event);
-		if (list_length(waiting) > LF_MAX_WAITING)
-			serve_line(FORCE_ALL, 0);
 	}
 }
 

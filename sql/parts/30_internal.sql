@@ -102,3 +102,4 @@ CREATE FUNCTION lead_funnel._invalidate(relation regclass) RETURNS void
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lf_invalidate';
 COMMENT ON FUNCTION lead_funnel._invalidate(regclass) IS 'notice to all sessions that a funnel has changed';
 REVOKE ALL ON FUNCTION lead_funnel._invalidate(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION lead_funnel._flush() FROM PUBLIC;

@@ -1167,9 +1167,12 @@ BEGIN
         PERFORM lead_funnel._mark(f.funnel_id, 'exclude');
         PERFORM lead_funnel._flush();
     END IF;
-    -- before the triggers go: dropping one of a live funnel is an error
+    -- before the triggers go: dropping one of a live funnel is an error; the
+    -- history belongs to who owned the table last
     UPDATE lead_funnel.funnel AS o
-    SET status = 'detached', relation = NULL, detached_at = coalesce(o.detached_at, now())
+    SET status = 'detached', relation = NULL, detached_at = coalesce(o.detached_at, now()),
+        attached_by = coalesce((SELECT r.rolname FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
+                                WHERE c.oid = f.relation), o.attached_by)
     WHERE o.funnel_id = f.funnel_id;
     IF f.relation IS NOT NULL THEN
         PERFORM lead_funnel._invalidate(f.relation);

@@ -341,8 +341,13 @@ BEGIN
     -- where the table holds labels, move() shall go on writing them, not this first value
     IF kind IN ('text', 'enum')
        AND NOT EXISTS (SELECT FROM lead_funnel.stage_map AS m WHERE m.funnel_id = f.funnel_id AND m.value IS NOT NULL) THEN
-        own_label := lead_funnel._status_for(f.name, _map_stage.stage);
-        IF own_label <> raw OR raw IS NULL THEN
+        own_label := CASE kind WHEN 'text' THEN _map_stage.stage::text
+                               ELSE (SELECT e.enumlabel
+                                     FROM pg_attribute AS a
+                                     JOIN pg_enum AS e ON e.enumtypid = a.atttypid
+                                     WHERE a.attrelid = f.relation AND a.attname = f.stage_column
+                                       AND lower(e.enumlabel) = _map_stage.stage::text) END;
+        IF own_label IS DISTINCT FROM raw AND own_label IS NOT NULL THEN
             INSERT INTO lead_funnel.stage_map (funnel_id, stage, position, value)
             SELECT f.funnel_id, _map_stage.stage, coalesce(max(m.position), 0) + 1, own_label
             FROM lead_funnel.stage_map AS m

@@ -14,6 +14,7 @@
 
 -- Internal views
 
+-- OFFSET 0 keeps the planner from asking for roles once per journal row.
 CREATE VIEW lead_funnel._readable AS
 SELECT f.funnel_id,
     f.name::pg_catalog.text AS funnel,
@@ -45,7 +46,8 @@ WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE')
     -- detached, or the table is gone
     OR c.oid IS NULL AND EXISTS (
         SELECT FROM pg_catalog.pg_roles a
-        WHERE a.rolname = f.attached_by AND pg_catalog.pg_has_role(a.oid, 'USAGE'));
+        WHERE a.rolname = f.attached_by AND pg_catalog.pg_has_role(a.oid, 'USAGE'))
+OFFSET 0;
 COMMENT ON VIEW lead_funnel._readable IS
     'one row per funnel that the current user may read: as owner of its table, as a reader or, once detached, as the role that attached it';
 
@@ -106,29 +108,33 @@ COMMENT ON VIEW lead_funnel._lead_state IS
 
 -- The statistics as the journal has them, not looking at what is stored. A
 -- row of a lead brings it into a cell; the row after it, or the marker that
--- ends its epoch, takes it out again. Key renames (k) do neither.
+-- ends its epoch, takes it out again. Key renames (k) do neither. Steps are
+-- counted first and spread over columns then: that halves the time.
 CREATE VIEW lead_funnel._journal_flow AS
 SELECT c.funnel_id, c.day, c.stage, c.source, c.campaign, c.owner, c.segment, c.currency,
-    pg_catalog.sum(c.opening)::bigint AS opening,
-    pg_catalog.sum(c.entries)::bigint AS entries,
-    pg_catalog.sum(c.exits)::bigint AS exits,
-    pg_catalog.sum(c.adjustments)::bigint AS adjustments,
-    pg_catalog.sum(c.value_in) AS value_in,
-    pg_catalog.sum(c.value_out) AS value_out,
-    pg_catalog.sum(c.value_adjustments) AS value_adjustments
+    COALESCE(pg_catalog.sum(c.steps) FILTER (WHERE c.step = 'opening'), 0)::bigint AS opening,
+    COALESCE(pg_catalog.sum(c.steps) FILTER (WHERE c.step = 'entry'), 0)::bigint AS entries,
+    COALESCE(pg_catalog.sum(c.steps) FILTER (WHERE c.step = 'exit'), 0)::bigint AS exits,
+    pg_catalog.sum(CASE c.step WHEN 'in' THEN c.steps WHEN 'out' THEN -c.steps ELSE 0 END)::bigint AS adjustments,
+    COALESCE(pg_catalog.sum(c.value) FILTER (WHERE c.step = 'entry'), 0) AS value_in,
+    COALESCE(pg_catalog.sum(c.value) FILTER (WHERE c.step = 'exit'), 0) AS value_out,
+    pg_catalog.sum(CASE WHEN c.step IN ('opening', 'in') THEN c.value WHEN c.step = 'out' THEN -c.value ELSE 0 END) AS value_adjustments
 FROM (
-    SELECT j.funnel_id, (s.at AT TIME ZONE f.timezone)::date AS day, j.to_stage AS stage,
+    SELECT j.funnel_id,
+        (CASE WHEN s.arrives THEN j.effective_at WHEN j.next_epoch = j.epoch THEN j.next_at ELSE m.effective_at END
+            AT TIME ZONE f.timezone)::date AS day,
+        j.stage,
+        CASE
+            WHEN s.arrives THEN CASE j.kind WHEN 'm' THEN CASE j.origin WHEN 'b' THEN 'opening' ELSE 'entry' END WHEN 'c' THEN 'in' END
+            WHEN j.next_epoch = j.epoch THEN CASE j.next_kind WHEN 'm' THEN 'exit' WHEN 'c' THEN 'out' END
+            WHEN m.effective_at IS NOT NULL THEN 'exit'
+        END AS step,
         j.source, j.campaign, j.owner, j.segment, j.currency,
-        (s.what = 'opening')::integer AS opening,
-        (s.what = 'entry')::integer AS entries,
-        (s.what = 'exit')::integer AS exits,
-        CASE s.what WHEN 'in' THEN 1 WHEN 'out' THEN -1 ELSE 0 END AS adjustments,
-        CASE WHEN s.what = 'entry' THEN j.value ELSE 0 END AS value_in,
-        CASE WHEN s.what = 'exit' THEN j.value ELSE 0 END AS value_out,
-        CASE WHEN s.what IN ('opening', 'in') THEN j.value WHEN s.what = 'out' THEN -j.value ELSE 0 END AS value_adjustments
+        pg_catalog.count(*) AS steps,
+        COALESCE(pg_catalog.sum(j.value), 0) AS value
     FROM (
-        SELECT e.funnel_id, e.epoch, e.kind, e.origin, e.effective_at, e.to_stage,
-            e.source, e.campaign, e.owner, e.segment, e.currency, COALESCE(e.value, 0) AS value,
+        SELECT e.funnel_id, e.epoch, e.kind, e.origin, e.effective_at, e.to_stage AS stage,
+            e.source, e.campaign, e.owner, e.segment, e.currency, e.value,
             pg_catalog.lead(e.epoch) OVER w AS next_epoch,
             pg_catalog.lead(e.kind) OVER w AS next_kind,
             pg_catalog.lead(e.effective_at) OVER w AS next_at
@@ -138,19 +144,15 @@ FROM (
     ) j
     JOIN lead_funnel.funnel f ON f.funnel_id = j.funnel_id
     LEFT JOIN lead_funnel._marker m ON m.funnel_id = j.funnel_id AND m.epoch = j.epoch + 1
-    CROSS JOIN LATERAL (VALUES
-        (j.effective_at,
-            CASE WHEN j.kind = 'c' THEN 'in' WHEN j.kind <> 'm' THEN NULL WHEN j.origin = 'b' THEN 'opening' ELSE 'entry' END),
-        (CASE WHEN j.next_epoch = j.epoch THEN j.next_at ELSE m.effective_at END,
-            CASE WHEN j.next_epoch = j.epoch AND j.next_kind = 'c' THEN 'out'
-                WHEN j.next_epoch = j.epoch AND j.next_kind <> 'm' THEN NULL ELSE 'exit' END)
-    ) AS s (at, what)
-    WHERE j.to_stage IS NOT NULL AND s.at IS NOT NULL AND s.what IS NOT NULL
+    CROSS JOIN (VALUES (true), (false)) AS s (arrives)
+    WHERE j.stage IS NOT NULL
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 ) c
+WHERE c.step IS NOT NULL
 GROUP BY c.funnel_id, c.day, c.stage, c.source, c.campaign, c.owner, c.segment, c.currency
-HAVING pg_catalog.sum(c.opening) <> 0 OR pg_catalog.sum(c.entries) <> 0 OR pg_catalog.sum(c.exits) <> 0
-    OR pg_catalog.sum(c.adjustments) <> 0 OR pg_catalog.sum(c.value_in) <> 0 OR pg_catalog.sum(c.value_out) <> 0
-    OR pg_catalog.sum(c.value_adjustments) <> 0;
+HAVING pg_catalog.bool_or(c.step IN ('opening', 'entry', 'exit'))
+    OR pg_catalog.sum(CASE c.step WHEN 'in' THEN c.steps WHEN 'out' THEN -c.steps ELSE 0 END) <> 0
+    OR pg_catalog.sum(CASE c.step WHEN 'in' THEN c.value WHEN 'out' THEN -c.value ELSE 0 END) <> 0;
 COMMENT ON VIEW lead_funnel._journal_flow IS
     'one row per funnel, day, stage and dimensions with a change, derived from the journal alone';
 
@@ -596,7 +598,7 @@ FROM (
     FROM lead_funnel._readable r
     JOIN lead_funnel._lead_row j ON j.funnel_id = r.funnel_id
     WHERE j.kind IN ('m', 'c', 'k')
-    GROUP BY r.funnel, j.funnel_id, j.lead, j.lead_id, j.cycle
+    GROUP BY j.lead_id, j.lead, j.cycle, j.funnel_id, r.funnel
 ) c
 LEFT JOIN lead_funnel._marker m ON m.funnel_id = c.funnel_id AND m.epoch = c.epoch + 1
 LEFT JOIN lead_funnel._stage e ON e.rank = c.end_move % 16;

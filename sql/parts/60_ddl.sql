@@ -120,6 +120,14 @@ BEGIN
     IF lead_funnel._is_managing() OR NOT EXISTS (SELECT FROM lead_funnel.funnel) THEN
         RETURN;
     END IF;
+    -- most drops concern nobody, and must wait for nobody
+    IF NOT EXISTS (SELECT
+                   FROM pg_event_trigger_dropped_objects() AS x
+                   WHERE x.object_type = 'trigger' AND x.address_names[3] LIKE 'lead\_funnel\_%'
+                      OR x.classid = 'pg_class'::regclass
+                         AND x.objid IN (SELECT o.relation FROM lead_funnel.funnel AS o)) THEN
+        RETURN;
+    END IF;
 
     -- the table itself: all leads leave, the history stays
     FOR f IN

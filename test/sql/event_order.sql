@@ -212,7 +212,29 @@ COMMIT;
 SELECT * FROM moves WHERE lead BETWEEN 91 AND 94;
 SELECT * FROM l_check();
 
-SELECT lead_funnel.detach('l', purge => true);
+-- an event that changes no number still has its turn before what a trigger makes of it
+CREATE TABLE m (id int PRIMARY KEY, status text, src text, gone boolean DEFAULT false, handed date);
+SELECT lead_funnel.attach('m', 'status', source_column => 'src', excluded_column => 'gone', handover_column => 'handed',
+                          stage_map => '{"sal": ["Accepted", "Qualified"]}');
+INSERT INTO m SELECT i, 'mql' FROM generate_series(1, 5) i;
+UPDATE m SET status = 'Accepted' WHERE id <= 3;
+UPDATE m SET gone = true WHERE id = 5;
+CREATE FUNCTION m_act() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN UPDATE m SET status = CASE status WHEN 'mql' THEN 'mql' WHEN 'nurture' THEN 'mql' ELSE 'sql' END, gone = false WHERE id = NEW.id; RETURN NULL; END $$;
+CREATE TRIGGER a_act AFTER INSERT OR UPDATE ON m FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION m_act();
+UPDATE m SET status = 'Qualified' WHERE id = 1;
+UPDATE m SET handed = '2020-02-20' WHERE id = 2;
+UPDATE m SET src = ' ' WHERE id = 3;
+UPDATE m SET status = 'nurture', gone = true WHERE id = 4;
+UPDATE m SET status = 'nurture' WHERE id = 5;
+INSERT INTO m VALUES (6, 'mql', NULL, true);
+SELECT lead, string_agg(coalesce(from_status, '-') || '>' || coalesce(to_status, '-'), ' ' ORDER BY move) AS moves, max(origin) AS origin
+FROM lead_funnel.funnel_history WHERE funnel = 'm' GROUP BY lead ORDER BY lead;
+SELECT lead, (handed_over_at AT TIME ZONE current_setting('TimeZone'))::date = '2020-02-20' AS handed
+FROM lead_funnel.lead_milestones WHERE funnel = 'm' AND handed_over_at IS NOT NULL;
+SELECT * FROM check_funnel('m', $$SELECT id AS lead, CASE WHEN status IN ('Accepted', 'Qualified') THEN 'sal' ELSE status END AS stage FROM m WHERE NOT gone$$);
+
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{l,m}'::name[]) f;
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA eo CASCADE;

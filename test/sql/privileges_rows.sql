@@ -118,7 +118,7 @@ SELECT lead_funnel.alter_funnel('lead', timezone => 'Asia/Tokyo', owner_column =
 SELECT lead_funnel.reconcile('lead');
 SELECT lead_funnel.rebuild('lead');
 SELECT * FROM lead_funnel.verify('lead');
-SELECT count(pg_catalog.row(v)) FROM lead_funnel.funnel_daily v;
+SELECT count(*) OPERATOR(pg_catalog.>) 0 AS daily FROM lead_funnel.funnel_daily;
 SELECT stage, leads FROM lead_funnel.funnel_stages ORDER BY stage_rank USING OPERATOR(pg_catalog.<);
 SELECT triggers_ok FROM lead_funnel.funnel_health;
 DO $$
@@ -132,6 +132,8 @@ BEGIN
     END LOOP;
 END $$;
 SELECT check_name, value FROM lead_funnel.check_table('rows.lead', 'stage') WHERE severity OPERATOR(pg_catalog.=) 'error';
+DROP POLICY own ON rows.lead;
+DROP POLICY look ON rows.lead;
 SELECT lead_funnel.detach('lead', restore_type => 'text');
 RESET search_path;
 SELECT pg_typeof(stage), count(*) FROM rows.lead GROUP BY 1;
