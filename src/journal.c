@@ -162,69 +162,42 @@ lf_insert_tuple(Relation rel, HeapTuple tuple, Oid index_oid,
 	index_close(index, RowExclusiveLock);
 }
 
-static text *
-text_value(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
-{
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
-
-	return isnull ? NULL : lf_text_copy(DatumGetTextPP(value));
-}
-
-static LeadStage
-stage_value(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
-{
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
-
-	return isnull ? LF_STAGE_NONE : DatumGetLeadStage(value);
-}
-
-static int64
-time_value(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
-{
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
-
-	return isnull ? 0 : DatumGetTimestampTz(value);
-}
-
-static int32
-int_value(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
-{
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
-
-	return isnull ? 0 : DatumGetInt32(value);
-}
-
 /* What the next row needs of this one. */
 static void
 read_row(HeapTuple tuple, TupleDesc desc, JournalRow *row)
 {
-	bool		isnull;
-	Datum		value;
+	Datum		values[JOURNAL_COLUMNS];
+	bool		nulls[JOURNAL_COLUMNS];
 
+#define VALUE(attnum) (values[(attnum) - 1])
+#define IS_NULL(attnum) (nulls[(attnum) - 1])
+#define TIME(attnum) (IS_NULL(attnum) ? 0 : DatumGetTimestampTz(VALUE(attnum)))
+#define STAGE(attnum) (IS_NULL(attnum) ? LF_STAGE_NONE : DatumGetLeadStage(VALUE(attnum)))
+	heap_deform_tuple(tuple, desc, values, nulls);
 	memset(row, 0, sizeof(*row));
-	row->move = int_value(tuple, JOURNAL_MOVE, desc);
-	row->effective_at = time_value(tuple, JOURNAL_EFFECTIVE_AT, desc);
-	row->recorded_at = time_value(tuple, JOURNAL_RECORDED_AT, desc);
-	row->entered_at = time_value(tuple, JOURNAL_ENTERED_AT, desc);
-	row->handed_over_at = time_value(tuple, JOURNAL_HANDED_OVER_AT, desc);
-	row->cycle = int_value(tuple, JOURNAL_CYCLE, desc);
-	row->cycle_move = int_value(tuple, JOURNAL_CYCLE_MOVE, desc);
-	row->epoch = int_value(tuple, JOURNAL_EPOCH, desc);
-	row->from_stage = stage_value(tuple, JOURNAL_FROM_STAGE, desc);
-	row->furthest_stage = stage_value(tuple, JOURNAL_FURTHEST_STAGE, desc);
-	row->kind = DatumGetChar(heap_getattr(tuple, JOURNAL_KIND, desc, &isnull));
-	row->origin = DatumGetChar(heap_getattr(tuple, JOURNAL_ORIGIN, desc, &isnull));
-	row->cycle_ended = DatumGetBool(heap_getattr(tuple, JOURNAL_CYCLE_ENDED, desc, &isnull));
-	row->state.stage = stage_value(tuple, JOURNAL_TO_STAGE, desc);
+	row->move = DatumGetInt32(VALUE(JOURNAL_MOVE));
+	row->effective_at = TIME(JOURNAL_EFFECTIVE_AT);
+	row->recorded_at = TIME(JOURNAL_RECORDED_AT);
+	row->entered_at = TIME(JOURNAL_ENTERED_AT);
+	row->handed_over_at = TIME(JOURNAL_HANDED_OVER_AT);
+	row->cycle = DatumGetInt32(VALUE(JOURNAL_CYCLE));
+	row->cycle_move = DatumGetInt32(VALUE(JOURNAL_CYCLE_MOVE));
+	row->epoch = DatumGetInt32(VALUE(JOURNAL_EPOCH));
+	row->from_stage = STAGE(JOURNAL_FROM_STAGE);
+	row->furthest_stage = STAGE(JOURNAL_FURTHEST_STAGE);
+	row->kind = DatumGetChar(VALUE(JOURNAL_KIND));
+	row->origin = DatumGetChar(VALUE(JOURNAL_ORIGIN));
+	row->cycle_ended = DatumGetBool(VALUE(JOURNAL_CYCLE_ENDED));
+	row->state.stage = STAGE(JOURNAL_TO_STAGE);
 	row->state.live = row->state.stage != LF_STAGE_NONE;
 	for (int i = 0; i < LF_DIM_COUNT; i++)
-		row->state.dims[i] = text_value(tuple, JOURNAL_SOURCE + i, desc);
-	value = heap_getattr(tuple, JOURNAL_VALUE, desc, &isnull);
-	row->state.value = isnull ? NULL : DatumGetNumericCopy(value);
+		row->state.dims[i] = IS_NULL(JOURNAL_SOURCE + i) ? NULL :
+			lf_text_copy(DatumGetTextPP(VALUE(JOURNAL_SOURCE + i)));
+	row->state.value = IS_NULL(JOURNAL_VALUE) ? NULL : DatumGetNumericCopy(VALUE(JOURNAL_VALUE));
+#undef VALUE
+#undef IS_NULL
+#undef TIME
+#undef STAGE
 
 	if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
 	{
@@ -487,7 +460,11 @@ lf_journal_epoch(int32 funnel_id, Snapshot snapshot)
 	scan = systable_beginscan_ordered(rel, index, snapshot, 1, &key);
 	tuple = systable_getnext_ordered(scan, BackwardScanDirection);
 	if (tuple != NULL)
-		result = int_value(tuple, JOURNAL_EPOCH, RelationGetDescr(rel));
+	{
+		bool		isnull;
+
+		result = DatumGetInt32(heap_getattr(tuple, JOURNAL_EPOCH, RelationGetDescr(rel), &isnull));
+	}
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
 	table_close(rel, AccessShareLock);

@@ -26,8 +26,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -699,9 +701,13 @@ write_unmapped(Funnel *funnel, const Event *event, const JournalRow *last)
 	write_row(funnel, last, &row);
 }
 
-/* Journals an event whose turn has come. */
-static void
-write_event(Funnel *funnel, Event *event)
+/*
+ * Journals an event whose turn has come.  A new lead whose key the journal
+ * still has is refused, or, if it may wait for the key, nothing is done and
+ * the result is false.
+ */
+static bool
+write_event(Funnel *funnel, Event *event, bool may_wait)
 {
 	JournalRow	last_row;
 	JournalRow *last = NULL;
@@ -723,13 +729,18 @@ write_event(Funnel *funnel, Event *event)
 	else if (is_in)
 	{
 		if (is_live(funnel, last) && !event->has_old)
+		{
+			if (may_wait)
+				return false;
 			refuse_duplicate(funnel, &event->new_key);
+		}
 		write_move(funnel, event, last);
 	}
 	else if (is_live(funnel, last) && (was_in || !is_journalled_after(last, event)))
 		write_exit(funnel, event, last);
 	else if (event->has_new && event->new.unmapped && !(event->has_old && event->old.unmapped))
 		write_unmapped(funnel, event, last);
+	return true;
 }
 
 /* ---------- the order of events ---------- */
@@ -882,19 +893,21 @@ next_in_line(const Event *done)
 }
 
 /* Writes the event, and those in line that waited for it. */
-static void
-write_event_and_followers(Funnel *funnel, Event *event)
+static bool
+write_event_and_followers(Funnel *funnel, Event *event, bool may_wait)
 {
 	Event		done = *event;
 	Event	   *next;
 
-	write_event(funnel, event);
+	if (!write_event(funnel, event, may_wait))
+		return false;
 	while (waiting != NIL && (next = next_in_line(&done)) != NULL)
 	{
 		waiting = list_delete_ptr(waiting, next);
 		done = *next;
-		write_event(lf_funnel_lookup(next->relid), next);
+		(void) write_event(lf_funnel_lookup(next->relid), next, false);
 	}
+	return true;
 }
 
 static int
@@ -969,6 +982,81 @@ park_keys(List *line)
 	}
 }
 
+/* Rows of the table, and of its partitions, that are in the funnel with this key. */
+static int
+count_rows_of_key(Oid root, const LeadKey *key)
+{
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, find_all_inheritors(root, AccessShareLock, NULL))
+	{
+		Relation	rel;
+		TableScanDesc scan;
+		TupleTableSlot *slot;
+		Funnel	   *funnel = lf_funnel_lookup(lfirst_oid(cell));
+
+		if (funnel == NULL || funnel->root != root || get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
+			continue;
+		rel = table_open(lfirst_oid(cell), AccessShareLock);
+		scan = table_beginscan(rel, SnapshotSelf, 0, NULL);
+		slot = table_slot_create(rel, NULL);
+		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		{
+			LeadKey		other;
+			LeadState	state;
+
+			CHECK_FOR_INTERRUPTS();
+			lf_lead_key(funnel, slot, &other);
+			if (!lf_key_equal(&other, key))
+				continue;
+			lf_lead_state(funnel, slot, &state);
+			count += state.live ? 1 : 0;
+		}
+		ExecDropSingleTupleTableSlot(slot);
+		table_endscan(scan);
+		table_close(rel, AccessShareLock);
+	}
+	return count;
+}
+
+/*
+ * A key that two rows share is an error at the end of the statement.  But the
+ * statement trigger may fire between the events of one query, if that is made
+ * of several statements by WITH: then the other row is gone already, and its
+ * event is on the way.  The first of the line stands for all.
+ */
+static bool
+is_key_taken(List *line)
+{
+	ListCell   *cell;
+
+	foreach(cell, line)
+	{
+		const Event *event = lfirst(cell);
+
+		if (!event->to_other_partition && event->has_new)
+			return count_rows_of_key(event->root, &event->new_key) > 1;
+	}
+	return true;
+}
+
+/* Only leads that get another key: each may wait for the key of the next. */
+static bool
+is_cycle_of_keys(List *line)
+{
+	ListCell   *cell;
+
+	foreach(cell, line)
+	{
+		const Event *event = lfirst(cell);
+
+		if (!event->has_old || !event->has_new)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Writes waiting events in the order of commands.  An event is written in the
  * subtransaction that it belongs to: if it were in a deeper one, a rollback of
@@ -986,11 +1074,15 @@ serve_line(Force force, int depth)
 		Event	   *event = lfirst(cell);
 
 		if (event->subid == subid && is_forced(event, force, depth))
-		{
 			line = lappend(line, event);
-			waiting = foreach_delete_current(waiting, cell);
-		}
 	}
+	if (line != NIL && force == FORCE_KEYS && !is_cycle_of_keys(line) && !is_key_taken(line))
+	{
+		serve_line(FORCE_HALVES, depth);
+		return;
+	}
+	foreach(cell, line)
+		waiting = list_delete_ptr(waiting, lfirst(cell));
 	if (line == NIL)
 		return;
 	list_sort(line, by_command);
@@ -1003,7 +1095,7 @@ serve_line(Force force, int depth)
 
 		CHECK_FOR_INTERRUPTS();
 		if (funnel != NULL)
-			write_event_and_followers(funnel, event);
+			(void) write_event_and_followers(funnel, event, false);
 	}
 	if (waiting == NIL)
 		forget_line();
@@ -1060,11 +1152,16 @@ judge_and_write(Funnel *funnel, Event *event)
 	judge_event(funnel, event);
 	if (event->has_old && event->has_new && !event->old_is_ours &&
 		lf_key_equal(&event->old_key, &event->new_key))
-		write_event_and_followers(funnel, event);	/* nearly always */
+		(void) write_event_and_followers(funnel, event, false);
+	else if (!event->has_old)
+	{
+		if (!write_event_and_followers(funnel, event, true))
+			wait_in_line(event);
+	}
 	else if (comes_too_late(funnel, event))
 		return;					/* counted as the gap before the later one */
 	else if (is_its_turn(funnel, event, false))
-		write_event_and_followers(funnel, event);
+		(void) write_event_and_followers(funnel, event, false);
 	else
 	{
 		CHECK_FOR_INTERRUPTS();

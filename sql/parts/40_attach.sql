@@ -868,6 +868,10 @@ BEGIN
     WHERE r.oid = relation AND NOT o.rolsuper;
     IF FOUND THEN
         PERFORM lead_funnel._grant_reading(table_owner);
+        -- to make a partition, which clones the triggers; on a table without a
+        -- funnel the functions refuse to work
+        EXECUTE format('GRANT EXECUTE ON FUNCTION lead_funnel.track(), lead_funnel.stamp(), lead_funnel.flush(), '
+                       'lead_funnel.truncated() TO %I', table_owner);
     END IF;
 END
 $$;
