@@ -118,14 +118,16 @@ SELECT c.funnel_id, c.day, c.stage, c.source, c.campaign, c.owner, c.segment, c.
     pg_catalog.sum(CASE c.step WHEN 'in' THEN c.steps WHEN 'out' THEN -c.steps ELSE 0 END)::bigint AS adjustments,
     COALESCE(pg_catalog.sum(c.value) FILTER (WHERE c.step = 'entry'), 0) AS value_in,
     COALESCE(pg_catalog.sum(c.value) FILTER (WHERE c.step = 'exit'), 0) AS value_out,
-    pg_catalog.sum(CASE WHEN c.step IN ('opening', 'in') THEN c.value WHEN c.step = 'out' THEN -c.value ELSE 0 END) AS value_adjustments
+    pg_catalog.sum(CASE WHEN c.step IN ('opening', 'in') THEN c.value WHEN c.step = 'out' THEN -c.value ELSE 0 END)
+        AS value_adjustments
 FROM (
     SELECT j.funnel_id,
         (CASE WHEN s.arrives THEN j.effective_at WHEN j.next_epoch = j.epoch THEN j.next_at ELSE m.effective_at END
             AT TIME ZONE f.timezone)::date AS day,
         j.stage,
         CASE
-            WHEN s.arrives THEN CASE j.kind WHEN 'm' THEN CASE j.origin WHEN 'b' THEN 'opening' ELSE 'entry' END WHEN 'c' THEN 'in' END
+            WHEN s.arrives AND j.kind = 'm' THEN CASE j.origin WHEN 'b' THEN 'opening' ELSE 'entry' END
+            WHEN s.arrives THEN CASE j.kind WHEN 'c' THEN 'in' END
             WHEN j.next_epoch = j.epoch THEN CASE j.next_kind WHEN 'm' THEN 'exit' WHEN 'c' THEN 'out' END
             WHEN m.effective_at IS NOT NULL THEN 'exit'
         END AS step,
@@ -287,6 +289,17 @@ LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (
     SELECT pg_catalog.max(x.version) AS version FROM lead_funnel.rule_version x WHERE x.funnel_id = r.funnel_id
 ) v ON true;
+COMMENT ON VIEW lead_funnel.funnels IS
+    'one row per funnel that the current user may read. Its leads now: lead_visits of the funnel WHERE exited_at IS NULL';
+COMMENT ON COLUMN lead_funnel.funnels.funnel IS 'name of the funnel';
+COMMENT ON COLUMN lead_funnel.funnels.relation IS 'lead table with its schema; NULL once detached';
+COMMENT ON COLUMN lead_funnel.funnels.stage_column IS 'column of the lead table that holds the stage';
+COMMENT ON COLUMN lead_funnel.funnels.key_column IS 'column of the lead table that holds the key';
+COMMENT ON COLUMN lead_funnel.funnels.mode IS 'enforce: a move against the rules is refused; observe: it is journalled as a violation';
+COMMENT ON COLUMN lead_funnel.funnels.preset IS 'rules that the funnel began with';
+COMMENT ON COLUMN lead_funnel.funnels.timezone IS 'time zone of all days of the funnel';
+COMMENT ON COLUMN lead_funnel.funnels.rules_version IS 'version of the rules in force; NULL if the funnel never had rules';
+COMMENT ON COLUMN lead_funnel.funnels.attached_at IS 'when the table was attached';
 
 CREATE VIEW lead_funnel.funnel_rules WITH (security_barrier) AS
 SELECT r.funnel,
@@ -310,6 +323,22 @@ JOIN (
     FROM lead_funnel.rule_version x
 ) v ON v.funnel_id = r.funnel_id
 JOIN lead_funnel.rule u ON u.funnel_id = v.funnel_id AND u.version = v.version;
+COMMENT ON VIEW lead_funnel.funnel_rules IS
+    'one row per allowed move and version of the rules; what has no row is not allowed. Leads that made the move under these rules: funnel_history with this rules_version, from_stage and to_stage';
+COMMENT ON COLUMN lead_funnel.funnel_rules.funnel IS 'name of the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_rules.version IS 'version of the rules, 1, 2, ...';
+COMMENT ON COLUMN lead_funnel.funnel_rules.from_stage IS 'stage that the lead leaves; NULL: entry to the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_rules.to_stage IS 'stage that the lead enters';
+COMMENT ON COLUMN lead_funnel.funnel_rules.requires IS 'qualification that the move needs; NULL: none';
+COMMENT ON COLUMN lead_funnel.funnel_rules.min_score IS 'score that the move needs at least; NULL: none';
+COMMENT ON COLUMN lead_funnel.funnel_rules.requires_reason IS 'whether the move needs a reason';
+COMMENT ON COLUMN lead_funnel.funnel_rules.allowed_role IS 'role whose members may make the move; NULL: everyone';
+COMMENT ON COLUMN lead_funnel.funnel_rules.automatic IS 'whether the move is made as soon as its requirements are met';
+COMMENT ON COLUMN lead_funnel.funnel_rules.check_at IS 'when the requirements are checked: statement or commit';
+COMMENT ON COLUMN lead_funnel.funnel_rules.valid_from IS 'when this version came into force';
+COMMENT ON COLUMN lead_funnel.funnel_rules.valid_to IS 'when the next version replaced it; NULL: in force';
+COMMENT ON COLUMN lead_funnel.funnel_rules.changed_by IS 'role that made this version';
+COMMENT ON COLUMN lead_funnel.funnel_rules.note IS 'note on the rule, else on the change that made this version';
 
 CREATE VIEW lead_funnel.funnel_health WITH (security_barrier) AS
 SELECT r.funnel,
@@ -346,6 +375,14 @@ SELECT r.funnel,
     r.attached_at AS tracked_since
 FROM lead_funnel._readable r
 LEFT JOIN lead_funnel._generation g ON g.funnel_id = r.funnel_id;
+COMMENT ON VIEW lead_funnel.funnel_health IS
+    'one row per funnel: whether it is kept, and how far folding is behind. Disagreements in detail: verify(funnel); missed changes are journalled by reconcile(funnel)';
+COMMENT ON COLUMN lead_funnel.funnel_health.funnel IS 'name of the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_health.triggers_ok IS 'whether all triggers are on the lead table and its partitions and enabled; false while suspended, NULL once detached';
+COMMENT ON COLUMN lead_funnel.funnel_health.pending_deltas IS 'changes of the statistics not yet folded; each read adds them up, numbers are exact all the same';
+COMMENT ON COLUMN lead_funnel.funnel_health.last_fold_at IS 'when statistics were last folded; NULL: never';
+COMMENT ON COLUMN lead_funnel.funnel_health.journal_bytes IS 'size on disk of the journal with its indexes, of all funnels together';
+COMMENT ON COLUMN lead_funnel.funnel_health.tracked_since IS 'when tracking began: earlier moves are unknown';
 
 CREATE VIEW lead_funnel.rule_violations WITH (security_barrier) AS
 SELECT r.funnel,
@@ -363,13 +400,25 @@ CROSS JOIN LATERAL (
         pg_catalog.count(*) AS moves,
         pg_catalog.min(j.effective_at) AS first_at,
         pg_catalog.max(j.effective_at) AS last_at,
-        (pg_catalog.array_agg(j.lead ORDER BY j.effective_at DESC, j.recorded_at DESC, j.lead_id DESC, j.lead DESC, j.move DESC))[1] AS last_lead,
+        (pg_catalog.array_agg(j.lead
+            ORDER BY j.effective_at DESC, j.recorded_at DESC, j.lead_id DESC, j.lead DESC, j.move DESC))[1] AS last_lead,
         (pg_catalog.array_agg(COALESCE(j.actor, j.role_name)
             ORDER BY j.effective_at DESC, j.recorded_at DESC, j.lead_id DESC, j.lead DESC, j.move DESC))[1] AS last_actor
     FROM lead_funnel._lead_row j
     WHERE j.funnel_id = r.funnel_id AND j.breach IS NOT NULL AND j.origin = 'v'
     GROUP BY j.from_stage, j.to_stage, j.breach
 ) v;
+COMMENT ON VIEW lead_funnel.rule_violations IS
+    'one row per move and rule that it broke while the funnel only observed. Leads behind it: funnel_history WHERE origin = ''violation'' with this from_stage and to_stage';
+COMMENT ON COLUMN lead_funnel.rule_violations.funnel IS 'name of the funnel';
+COMMENT ON COLUMN lead_funnel.rule_violations.from_stage IS 'stage before; NULL: entry to the funnel';
+COMMENT ON COLUMN lead_funnel.rule_violations.to_stage IS 'stage after';
+COMMENT ON COLUMN lead_funnel.rule_violations.constraint_name IS 'rule that was broken, named as in the error that mode enforce raises';
+COMMENT ON COLUMN lead_funnel.rule_violations.moves IS 'number of such moves';
+COMMENT ON COLUMN lead_funnel.rule_violations.first_at IS 'when the first one took effect';
+COMMENT ON COLUMN lead_funnel.rule_violations.last_at IS 'when the last one took effect';
+COMMENT ON COLUMN lead_funnel.rule_violations.last_lead IS 'lead of the last one, its key as text';
+COMMENT ON COLUMN lead_funnel.rule_violations.last_actor IS 'who made the last one';
 
 -- Statistics
 
@@ -399,6 +448,18 @@ CROSS JOIN LATERAL (
     GROUP BY 1, 2, 3, 4, 5, 6
     HAVING pg_catalog.sum(p.leads) <> 0 OR pg_catalog.sum(p.value) <> 0
 ) c;
+COMMENT ON VIEW lead_funnel.funnel_stages IS
+    'one row per stage and dimensions that hold leads now, exact. Leads behind a number: the lead table with this stage and these dimensions; of a whole stage also lead_visits WHERE stage = ... AND exited_at IS NULL';
+COMMENT ON COLUMN lead_funnel.funnel_stages.funnel IS 'name of the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_stages.stage IS 'stage';
+COMMENT ON COLUMN lead_funnel.funnel_stages.stage_rank IS 'order of the stages: lead 1 to lost 11';
+COMMENT ON COLUMN lead_funnel.funnel_stages.source IS 'source of the leads now; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_stages.campaign IS 'campaign of the leads now; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_stages.owner IS 'owner of the leads now; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_stages.segment IS 'segment of the leads now; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_stages.currency IS 'currency of value of the leads now; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_stages.leads IS 'number of leads now';
+COMMENT ON COLUMN lead_funnel.funnel_stages.value IS 'sum of their values, in this currency; a missing value counts 0';
 
 -- Days are counted in integers: a series of timestamps would follow the
 -- session's time zone. An infinite day has no place in a calendar.
@@ -443,6 +504,17 @@ CROSS JOIN LATERAL (
     LEFT JOIN flow f ON f.day = x.first_day + n.n AND f.stage OPERATOR(@extschema@.=) s.stage
     WINDOW w AS (PARTITION BY s.stage ORDER BY n.n ROWS UNBOUNDED PRECEDING)
 ) d;
+COMMENT ON VIEW lead_funnel.funnel_daily IS
+    'one row per day and stage, from the first day of the funnel to today, no day missing. Leads behind entries: funnel_history WHERE to_stage = stage AND effective_day = day AND origin <> ''backfill''; behind opening: the same with origin = ''backfill''; behind exits: lead_visits WHERE exited_day = day; behind stock: lead_visits WHERE (entered_day <= day OR entered_day IS NULL) AND (exited_day > day OR exited_day IS NULL)';
+COMMENT ON COLUMN lead_funnel.funnel_daily.funnel IS 'name of the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_daily.day IS 'day in the time zone of the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_daily.stage IS 'stage';
+COMMENT ON COLUMN lead_funnel.funnel_daily.stage_rank IS 'order of the stages: lead 1 to lost 11';
+COMMENT ON COLUMN lead_funnel.funnel_daily.opening IS 'leads taken over on this day with the stage that they already had: opening stock, not entries';
+COMMENT ON COLUMN lead_funnel.funnel_daily.entries IS 'entries to the stage on this day, from another stage or from outside';
+COMMENT ON COLUMN lead_funnel.funnel_daily.exits IS 'exits from the stage on this day, to another stage or out of the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_daily.stock IS 'leads in the stage at the end of the day: stock of the day before + opening + entries - exits';
+COMMENT ON COLUMN lead_funnel.funnel_daily.value_stock IS 'sum of their values at the end of the day, all currencies added';
 
 CREATE VIEW lead_funnel.funnel_flow WITH (security_barrier) AS
 SELECT r.funnel,
@@ -483,6 +555,24 @@ CROSS JOIN LATERAL (
         OR pg_catalog.sum(p.adjustments) <> 0 OR pg_catalog.sum(p.value_in) <> 0 OR pg_catalog.sum(p.value_out) <> 0
         OR pg_catalog.sum(p.value_adjustments) <> 0
 ) c;
+COMMENT ON VIEW lead_funnel.funnel_flow IS
+    'one row per day, stage and dimensions with a change. Leads behind entries: funnel_history WHERE to_stage = stage AND effective_day = day AND origin <> ''backfill'' with these dimensions; behind opening: the same with origin = ''backfill''; behind exits: lead_visits WHERE exited_day = day with this stage, dimensions as of entry';
+COMMENT ON COLUMN lead_funnel.funnel_flow.funnel IS 'name of the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_flow.day IS 'day in the time zone of the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_flow.stage IS 'stage';
+COMMENT ON COLUMN lead_funnel.funnel_flow.stage_rank IS 'order of the stages: lead 1 to lost 11';
+COMMENT ON COLUMN lead_funnel.funnel_flow.source IS 'source as of the move: after it for entries, before it for exits; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_flow.campaign IS 'campaign as of the move: after it for entries, before it for exits; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_flow.owner IS 'owner as of the move: after it for entries, before it for exits; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_flow.segment IS 'segment as of the move: after it for entries, before it for exits; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_flow.currency IS 'currency of value as of the move: after it for entries, before it for exits; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_flow.opening IS 'leads taken over on this day with the stage that they already had: opening stock, not entries';
+COMMENT ON COLUMN lead_funnel.funnel_flow.entries IS 'entries to the stage';
+COMMENT ON COLUMN lead_funnel.funnel_flow.exits IS 'exits from the stage';
+COMMENT ON COLUMN lead_funnel.funnel_flow.adjustments IS 'leads that came to these dimensions less those that went, without a move';
+COMMENT ON COLUMN lead_funnel.funnel_flow.value_in IS 'value of the leads that entered';
+COMMENT ON COLUMN lead_funnel.funnel_flow.value_out IS 'value of the leads that left';
+COMMENT ON COLUMN lead_funnel.funnel_flow.value_adjustments IS 'change of value without a move, and value of opening';
 
 -- Leads
 
@@ -524,6 +614,32 @@ JOIN (
         NULL, NULL, NULL, NULL, NULL, NULL
     FROM lead_funnel._marker t
 ) j ON j.funnel_id = r.funnel_id;
+COMMENT ON VIEW lead_funnel.funnel_history IS
+    'one row per move of a lead, entry and exit included, and one without a lead per truncate or detach, which takes all leads out of the funnel. Leads behind a move: WHERE from_stage = ... AND to_stage = ...';
+COMMENT ON COLUMN lead_funnel.funnel_history.funnel IS 'name of the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_history.lead IS 'key of the lead as text';
+COMMENT ON COLUMN lead_funnel.funnel_history.lead_id IS 'key of the lead if it is an integer, to join the lead table';
+COMMENT ON COLUMN lead_funnel.funnel_history.cycle IS 'pass of the lead through the funnel, 1, 2, ...';
+COMMENT ON COLUMN lead_funnel.funnel_history.move IS 'number of the journal row within the lead; changes without a move take numbers, too';
+COMMENT ON COLUMN lead_funnel.funnel_history.from_stage IS 'stage before; NULL: entry to the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_history.to_stage IS 'stage after; NULL: exit from the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_history.from_status IS 'stage before as it stood in the lead table';
+COMMENT ON COLUMN lead_funnel.funnel_history.to_status IS 'stage after as it stands in the lead table';
+COMMENT ON COLUMN lead_funnel.funnel_history.effective_at IS 'when the move took effect';
+COMMENT ON COLUMN lead_funnel.funnel_history.effective_day IS 'day of effective_at in the time zone of the funnel';
+COMMENT ON COLUMN lead_funnel.funnel_history.recorded_at IS 'when the move was recorded';
+COMMENT ON COLUMN lead_funnel.funnel_history.actor IS 'who made the move: the actor that the application named, else the database role';
+COMMENT ON COLUMN lead_funnel.funnel_history.role_name IS 'database role that made the move';
+COMMENT ON COLUMN lead_funnel.funnel_history.reason IS 'reason given';
+COMMENT ON COLUMN lead_funnel.funnel_history.note IS 'note given';
+COMMENT ON COLUMN lead_funnel.funnel_history.origin IS 'how it came about: write, backfill, override, violation, automatic, expiry, undo, import, merge, erase, exclude, delete, truncate, reconcile or replicated';
+COMMENT ON COLUMN lead_funnel.funnel_history.rules_version IS 'version of the rules that the move was checked against';
+COMMENT ON COLUMN lead_funnel.funnel_history.source IS 'source after the move; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_history.campaign IS 'campaign after the move; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_history.owner IS 'owner after the move; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_history.segment IS 'segment after the move; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_history.currency IS 'currency of value after the move; (none) if missing';
+COMMENT ON COLUMN lead_funnel.funnel_history.value IS 'value after the move';
 
 -- The window's partition holds the columns of the view that name a lead, so
 -- that conditions on them reach the journal's indexes.
@@ -559,6 +675,25 @@ FROM (
 LEFT JOIN lead_funnel._marker m ON m.funnel_id = v.funnel_id AND m.epoch = v.epoch + 1
 CROSS JOIN LATERAL (SELECT CASE WHEN v.next_epoch = v.epoch THEN v.next_at ELSE m.effective_at END AS exited_at) x
 WHERE v.stage IS NOT NULL;
+COMMENT ON VIEW lead_funnel.lead_visits IS
+    'one row per stay of a lead in a stage; the visits of a lead in the funnel join without gaps. Leads in a stage at a time t: WHERE stage = ... AND entered_at <= t AND (exited_at > t OR exited_at IS NULL)';
+COMMENT ON COLUMN lead_funnel.lead_visits.funnel IS 'name of the funnel';
+COMMENT ON COLUMN lead_funnel.lead_visits.lead IS 'key of the lead as text';
+COMMENT ON COLUMN lead_funnel.lead_visits.lead_id IS 'key of the lead if it is an integer, to join the lead table';
+COMMENT ON COLUMN lead_funnel.lead_visits.cycle IS 'pass of the lead through the funnel, 1, 2, ...';
+COMMENT ON COLUMN lead_funnel.lead_visits.stage IS 'stage';
+COMMENT ON COLUMN lead_funnel.lead_visits.stage_rank IS 'order of the stages: lead 1 to lost 11';
+COMMENT ON COLUMN lead_funnel.lead_visits.entered_at IS 'when the lead entered the stage; for a backfilled lead as the table says, NULL if it does not';
+COMMENT ON COLUMN lead_funnel.lead_visits.entered_day IS 'day of entered_at in the time zone of the funnel';
+COMMENT ON COLUMN lead_funnel.lead_visits.exited_at IS 'when the lead left the stage; NULL: it is there now';
+COMMENT ON COLUMN lead_funnel.lead_visits.exited_day IS 'day of exited_at in the time zone of the funnel';
+COMMENT ON COLUMN lead_funnel.lead_visits.exit_to IS 'stage that it went to; NULL: still there, or left the funnel';
+COMMENT ON COLUMN lead_funnel.lead_visits.seconds IS 'length of the visit in seconds; NULL while it lasts or if entered_at is unknown';
+COMMENT ON COLUMN lead_funnel.lead_visits.source IS 'source as of entry; (none) if missing';
+COMMENT ON COLUMN lead_funnel.lead_visits.campaign IS 'campaign as of entry; (none) if missing';
+COMMENT ON COLUMN lead_funnel.lead_visits.owner IS 'owner as of entry; (none) if missing';
+COMMENT ON COLUMN lead_funnel.lead_visits.segment IS 'segment as of entry; (none) if missing';
+COMMENT ON COLUMN lead_funnel.lead_visits.currency IS 'currency of value as of entry; (none) if missing';
 
 -- No aggregate is ordered, so that groups can be hashed: the stage in which a
 -- cycle ended is the lowest of (move, rank) packed into one number. A backfill
@@ -581,24 +716,76 @@ SELECT c.funnel,
     c.furthest_stage::pg_catalog.text AS furthest_stage,
     @extschema@.stage_rank(c.furthest_stage) AS furthest_stage_rank
 FROM (
-    SELECT r.funnel, j.funnel_id, j.lead, j.lead_id, j.cycle,
+    SELECT j.funnel, j.funnel_id, j.lead, j.lead_id, j.cycle,
         pg_catalog.max(j.epoch) AS epoch,
-        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.move = j.cycle_move) AS started_at,
-        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'mql') AS mql_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.moved AND NOT j.backfilled AND j.move = j.cycle_move) AS started_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.entered OPERATOR(@extschema@.=) 'mql') AS mql_at,
         pg_catalog.max(j.handed_over_at) AS handed_over_at,
-        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'sal') AS sal_at,
-        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'sql') AS sql_at,
-        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'opportunity') AS opportunity_at,
-        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'won') AS won_at,
-        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.origin <> 'b' AND j.to_stage OPERATOR(@extschema@.=) 'rejected') AS rejected_at,
-        pg_catalog.min(j.effective_at) FILTER (WHERE j.kind = 'm' AND j.cycle_ended) AS ended_at,
-        pg_catalog.min(j.move * 16::bigint + COALESCE(@extschema@.stage_rank(j.to_stage), 0)) FILTER (WHERE j.kind = 'm' AND j.cycle_ended) AS end_move,
-        COALESCE(pg_catalog.bool_or(j.origin = 'b' AND j.cycle_ended), false) AS backfilled_end,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.entered OPERATOR(@extschema@.=) 'sal') AS sal_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.entered OPERATOR(@extschema@.=) 'sql') AS sql_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.entered OPERATOR(@extschema@.=) 'opportunity') AS opportunity_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.entered OPERATOR(@extschema@.=) 'won') AS won_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.entered OPERATOR(@extschema@.=) 'rejected') AS rejected_at,
+        pg_catalog.min(j.effective_at) FILTER (WHERE j.moved AND j.cycle_ended) AS ended_at,
+        pg_catalog.min(j.move * 16::bigint + COALESCE(@extschema@.stage_rank(j.to_stage), 0))
+            FILTER (WHERE j.moved AND j.cycle_ended) AS end_move,
+        pg_catalog.bool_or(j.backfilled AND j.cycle_ended) AS backfilled_end,
         @extschema@.max(j.furthest_stage) AS furthest_stage
-    FROM lead_funnel._readable r
-    JOIN lead_funnel._lead_row j ON j.funnel_id = r.funnel_id
-    WHERE j.kind IN ('m', 'c', 'k')
-    GROUP BY j.lead_id, j.lead, j.cycle, j.funnel_id, r.funnel
+    FROM (
+        SELECT r.funnel, l.funnel_id, l.lead, l.lead_id, l.cycle, l.epoch, l.move, l.cycle_move, l.cycle_ended,
+            l.effective_at, l.handed_over_at, l.furthest_stage, l.to_stage,
+            l.kind = 'm' AS moved,
+            l.origin = 'b' AS backfilled,
+            CASE WHEN l.kind = 'm' AND l.origin <> 'b' THEN l.to_stage END AS entered
+        FROM lead_funnel._readable r
+        JOIN lead_funnel._lead_row l ON l.funnel_id = r.funnel_id
+    ) j
+    GROUP BY j.lead_id, j.lead, j.cycle, j.funnel_id, j.funnel
 ) c
 LEFT JOIN lead_funnel._marker m ON m.funnel_id = c.funnel_id AND m.epoch = c.epoch + 1
 LEFT JOIN lead_funnel._stage e ON e.rank = c.end_move % 16;
+COMMENT ON VIEW lead_funnel.lead_milestones IS
+    'one row per lead and cycle, one pass through the funnel. Cycles that reached a stage: WHERE sal_at IS NOT NULL and so on; the moves behind it: funnel_history with this lead and cycle';
+COMMENT ON COLUMN lead_funnel.lead_milestones.funnel IS 'name of the funnel';
+COMMENT ON COLUMN lead_funnel.lead_milestones.lead IS 'key of the lead as text';
+COMMENT ON COLUMN lead_funnel.lead_milestones.lead_id IS 'key of the lead if it is an integer, to join the lead table';
+COMMENT ON COLUMN lead_funnel.lead_milestones.cycle IS 'pass of the lead through the funnel, 1, 2, ...';
+COMMENT ON COLUMN lead_funnel.lead_milestones.started_at IS 'when the cycle started; NULL: before tracking began';
+COMMENT ON COLUMN lead_funnel.lead_milestones.mql_at IS 'when the lead first entered mql in this cycle; NULL: never, or known by backfill only';
+COMMENT ON COLUMN lead_funnel.lead_milestones.handed_over_at IS 'when the lead was handed over to sales in this cycle; NULL: never';
+COMMENT ON COLUMN lead_funnel.lead_milestones.sal_at IS 'when the lead first entered sal in this cycle; NULL: never, or known by backfill only';
+COMMENT ON COLUMN lead_funnel.lead_milestones.sql_at IS 'when the lead first entered sql in this cycle; NULL: never, or known by backfill only';
+COMMENT ON COLUMN lead_funnel.lead_milestones.opportunity_at IS 'when the lead first entered opportunity in this cycle; NULL: never, or known by backfill only';
+COMMENT ON COLUMN lead_funnel.lead_milestones.won_at IS 'when the lead first entered won in this cycle; NULL: never, or known by backfill only';
+COMMENT ON COLUMN lead_funnel.lead_milestones.rejected_at IS 'when the lead first entered rejected in this cycle; NULL: never, or known by backfill only';
+COMMENT ON COLUMN lead_funnel.lead_milestones.ended_at IS 'when the cycle ended; NULL: it has not, or known by backfill only';
+COMMENT ON COLUMN lead_funnel.lead_milestones.end_stage IS 'stage that ended the cycle: won, recycled, rejected, disqualified or lost; NULL: open, or the lead left the funnel';
+COMMENT ON COLUMN lead_funnel.lead_milestones.furthest_stage IS 'furthest stage of this cycle on the path from lead to won; NULL: none';
+COMMENT ON COLUMN lead_funnel.lead_milestones.furthest_stage_rank IS 'order of furthest_stage: lead 1 to won 6';
+
+-- Nobody but the owner of these views has a right on them, whatever the
+-- default privileges of the database are; attach() and grant_reader() grant.
+REVOKE ALL ON
+    lead_funnel._readable,
+    lead_funnel._stage,
+    lead_funnel._lead_row,
+    lead_funnel._marker,
+    lead_funnel._lead_state,
+    lead_funnel._journal_flow,
+    lead_funnel._generation,
+    lead_funnel._tail,
+    lead_funnel._stock_part,
+    lead_funnel._flow_part,
+    lead_funnel._stock,
+    lead_funnel._flow,
+    lead_funnel.funnels,
+    lead_funnel.funnel_rules,
+    lead_funnel.funnel_health,
+    lead_funnel.rule_violations,
+    lead_funnel.funnel_stages,
+    lead_funnel.funnel_daily,
+    lead_funnel.funnel_flow,
+    lead_funnel.funnel_history,
+    lead_funnel.lead_visits,
+    lead_funnel.lead_milestones
+    FROM PUBLIC;

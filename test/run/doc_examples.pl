@@ -111,9 +111,15 @@ sub check_messages
 			$raised{vary($message)} = $source;
 		}
 	}
-	$documented{vary($1)} = 1 while $text =~ /^\| `([^`]* [^`]*)` \|/mg;
-	check($documented{$_}, "$file lacks the message of $raised{$_}: $_") for sort keys %raised;
-	check($raised{$_}, "$file has a message that nothing raises: $_") for sort keys %documented;
+	$documented{$1} = join '\S+', map { quotemeta } split /\*/, vary($1), -1 while $text =~ /^\| `([^`]* [^`]*)` \|/mg;
+	for my $message (sort keys %raised)
+	{
+		check((grep { $message =~ /^$_$/ } values %documented), "$file lacks a message of $raised{$message}: $message");
+	}
+	for my $message (sort keys %documented)
+	{
+		check((grep { /^$documented{$message}$/ } keys %raised), "$file has a message that nothing raises: $message");
+	}
 }
 
 my @files = grep { -e } @ARGV;
