@@ -1385,7 +1385,8 @@ lf_stamp(PG_FUNCTION_ARGS)
 	Datum		value;
 	bool		isnull = false;
 
-	if (attnum == InvalidAttrNumber)
+	/* a replicated row is stored as it comes */
+	if (attnum == InvalidAttrNumber || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 		return PointerGetDatum(trigdata->tg_newtuple);
 	had = lf_lead_time(funnel, trigdata->tg_trigslot, LF_COL_ENTERED, &before);
 	if (lf_lead_time(funnel, trigdata->tg_newslot, LF_COL_ENTERED, &given) && !(had && given == before))

@@ -127,7 +127,7 @@ BEGIN;
 INSERT INTO d SELECT i, 'lead' FROM generate_series(11, 10150) i;
 UPDATE d SET id = id + 1;
 SELECT count(*), min(id), max(id) FROM d;
-SELECT * FROM check_funnel('d', 'SELECT id AS lead, stage, who AS owner FROM d');
+SELECT * FROM lead_funnel.verify('d');
 ROLLBACK;
 
 -- a lead that is out of the funnel takes its history along as well
