@@ -179,7 +179,8 @@ BEGIN
     IF NOT FOUND THEN
         SELECT string_agg(quote_ident(t.attname), ', ' ORDER BY t.attnum),
                string_agg(quote_ident(t.attname), ', ' ORDER BY t.attnum)
-                   FILTER (WHERE strpos(s.has, s.wanted) > 0 OR strpos(s.wanted, s.has) > 0)
+                   FILTER (WHERE least(length(s.has), length(s.wanted)) >= 3
+                               AND (strpos(s.has, s.wanted) > 0 OR strpos(s.wanted, s.has) > 0))
         INTO everything, alike
         FROM pg_attribute AS t
         CROSS JOIN LATERAL (SELECT regexp_replace(lower(t.attname::text), '[^[:alnum:]]', '', 'g') AS has,

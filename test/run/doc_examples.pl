@@ -114,11 +114,11 @@ sub check_messages
 	$documented{$1} = join '\S+', map { quotemeta } split /\*/, vary($1), -1 while $text =~ /^\| `([^`]* [^`]*)` \|/mg;
 	for my $message (sort keys %raised)
 	{
-		check((grep { $message =~ /^$_$/ } values %documented), "$file lacks a message of $raised{$message}: $message");
+		check(scalar(grep { $message =~ /^$_$/ } values %documented), "$file lacks a message of $raised{$message}: $message");
 	}
 	for my $message (sort keys %documented)
 	{
-		check((grep { /^$documented{$message}$/ } keys %raised), "$file has a message that nothing raises: $message");
+		check(scalar(grep { /^$documented{$message}$/ } keys %raised), "$file has a message that nothing raises: $message");
 	}
 }
 

@@ -77,7 +77,7 @@ UPDATE ddl.leads SET stage = 'sal' WHERE id = 5;
 SELECT * FROM ddl.health();
 SELECT lead, lead_id, to_stage FROM lead_funnel.funnel_history WHERE funnel = 'ddl' AND lead_id = 5 ORDER BY move;
 
--- triggers: not dropped; disabled ones are told, the next write and reconcile() mend
+-- triggers: dropped and disabled ones are told, the next write and reconcile() mend
 DROP TRIGGER lead_funnel_track ON ddl.leads;
 DROP TRIGGER lead_funnel_truncate ON ddl.leads;
 ALTER TABLE ddl.leads DISABLE TRIGGER lead_funnel_track_update;

@@ -55,16 +55,16 @@ UPDATE t SET stage = 'sql', at = '2024-02-29 23:59:59';
 UPDATE d SET stage = 'sql', at = '2024-02-28';
 UPDATE z SET stage = 'sql', at = now() + interval '6 minutes';
 UPDATE t SET stage = 'sql', at = (now() + interval '6 minutes') AT TIME ZONE 'Europe/Berlin';
-UPDATE d SET stage = 'sql', at = (now() AT TIME ZONE 'Europe/Berlin')::date + 1;
+UPDATE d SET stage = 'sql', at = (now() AT TIME ZONE 'Europe/Berlin')::date + 2;
 UPDATE z SET stage = 'sql', at = 'infinity';
 UPDATE t SET stage = 'sql', at = '-infinity';
 UPDATE d SET stage = 'sql', at = 'infinity';
-INSERT INTO z VALUES (2, 'lead', 'tomorrow');
+INSERT INTO z VALUES (2, 'lead', now() + interval '1 day');
 INSERT INTO d VALUES (2, 'lead', '-infinity');
-INSERT INTO z VALUES (3, 'lead', '1999-12-31 22:30:00.5+00'), (4, 'lead', '0001-01-01 BC'), (5, 'lead', '1890-03-01 00:00+00');
-UPDATE d SET stage = 'recycled', at = '2024-02-29';
-UPDATE d SET stage = 'mql', at = '2024-02-29';
-UPDATE d SET stage = 'sal', at = (now() AT TIME ZONE 'Europe/Berlin')::date;
+INSERT INTO z VALUES (3, 'lead', '1999-12-31 22:30:00.5+00'), (4, 'lead', '1999-06-30 22:00+00');
+UPDATE d SET stage = 'recycled', at = '2024-02-29';     -- the value as it was: not given, so of now
+UPDATE d SET stage = 'mql', at = '2024-02-29';          -- fails
+UPDATE d SET stage = 'mql', at = (now() AT TIME ZONE 'Europe/Berlin')::date;
 SELECT funnel, lead, move, to_stage, day, effective FROM berlin WHERE effective < '2024-03-01' AND (lead <> '1' OR move > 3);
 BEGIN;
 UPDATE z SET stage = 'sql', at = now() + interval '4 minutes' WHERE id = 1;
@@ -93,7 +93,7 @@ UPDATE t SET stage = 'mql', at = '2024-03-31 12:00' WHERE id = 11;
 UPDATE t SET stage = 'sal', at = '2024-10-26 12:00' WHERE id = 11;
 UPDATE t SET stage = 'sql', at = '2024-10-27 12:00' WHERE id = 11;
 INSERT INTO t VALUES (12, 'lead', '2024-03-31 02:30'), (13, 'mql', '2024-10-27 01:59:59'), (14, 'mql', '2024-10-27 00:00');
-UPDATE t SET stage = 'mql', at = '2024-03-31 03:30' WHERE id = 12;
+UPDATE t SET stage = 'mql', at = '2024-03-31 03:31' WHERE id = 12;
 UPDATE t SET stage = 'sal', at = '2024-10-27 02:30' WHERE id = 13;
 UPDATE t SET stage = 'sal', at = '2024-10-27 23:59:59' WHERE id = 14;
 SELECT lead, stage, entered_at AT TIME ZONE 'UTC' AS entered_utc, entered_day, exited_day, seconds / 3600 AS hours FROM lead_funnel.lead_visits
@@ -150,7 +150,7 @@ SELECT lead, move, to_stage, origin, effective_at < '2025-01-01' AS old, effecti
 WHERE funnel = 'z' AND lead_id > 20 ORDER BY lead_id, move;
 SELECT from_stage, to_stage, constraint_name, moves FROM lead_funnel.rule_violations WHERE funnel = 'z' ORDER BY 1, 2;
 SELECT count(*) FROM lead_funnel.lead_visits WHERE seconds < 0;
-SELECT count(*) FROM lead_funnel.funnel_daily WHERE funnel = 't' AND stock < 0;
+SELECT count(*) FROM lead_funnel.funnel_daily WHERE funnel = 'z' AND stock < 0;
 SELECT * FROM check_funnel('z', 'SELECT id AS lead, stage FROM z');
 
 SELECT lead_funnel.detach(f, purge => true) FROM unnest('{z,t,d,o}'::name[]) f;

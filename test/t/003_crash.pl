@@ -67,9 +67,8 @@ TRUNCATE parts;
 
 sub start_work
 {
-	my ($in, $out, $err) = ('', '', '');
 	return IPC::Run::start([ 'pgbench', '-n', '-c', 4, '-j', 2, '-t', 1000000, '-f', $script, $node->connstr('postgres') ],
-		'<', \$in, '>', \$out, '2>', \$err);
+		'<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
 }
 
 # wait until so many journal rows have come
