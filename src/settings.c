@@ -43,9 +43,13 @@ static OneTransactionSetting reason;
 static OneTransactionSetting note;
 static OneTransactionSetting override;
 
-/* While a setting is being defined: was its placeholder set just now? */
+/*
+ * While a setting is being defined: was its placeholder set just now?  And the
+ * value that it had before this transaction, which is handed over first.
+ */
 static bool defining = false;
 static bool placeholder_is_fresh = false;
+static const char *stale_value = NULL;
 
 /* Stamps the value with the present transaction. */
 static bool
@@ -58,6 +62,11 @@ check_one_transaction(char **newval, void **extra, GucSource source)
 	if (!IsTransactionState() || MyProc == NULL ||
 		(defining && !placeholder_is_fresh))
 		*stamp = InvalidLocalTransactionId;
+	else if (defining && stale_value != NULL && strcmp(*newval, stale_value) == 0)
+	{
+		*stamp = InvalidLocalTransactionId;
+		stale_value = NULL;
+	}
 	else
 		*stamp = LF_MY_LXID;
 	*extra = stamp;
@@ -134,26 +143,36 @@ lf_setting_override(void)
 	return value_in_this_transaction(&override);
 }
 
-/* Whether the placeholder of the name was set in this transaction. */
-static bool
-is_fresh_placeholder(const char *name)
+/*
+ * Finds out whether the placeholder of the name was set in this transaction.
+ * If it was, the oldest of the values to restore is that of before.
+ */
+static void
+look_at_placeholder(const char *name)
 {
 	int			count;
 	struct config_generic **variables = lf_guc_variables(&count);
 
+	placeholder_is_fresh = false;
+	stale_value = NULL;
 	for (int i = 0; i < count; i++)
 	{
-		if (strcmp(variables[i]->name, name) == 0)
-			return variables[i]->stack != NULL;
+		GucStack   *oldest = variables[i]->stack;
+
+		if (oldest == NULL || strcmp(variables[i]->name, name) != 0)
+			continue;
+		placeholder_is_fresh = true;
+		while (oldest->prev != NULL)
+			oldest = oldest->prev;
+		stale_value = oldest->prior.val.stringval;
 	}
-	return false;
 }
 
 static void
 define_setting(const char *name, const char *short_desc, const char *long_desc,
 			   char **value, GucStringCheckHook check, GucStringAssignHook assign)
 {
-	placeholder_is_fresh = is_fresh_placeholder(name);
+	look_at_placeholder(name);
 	defining = true;
 	DefineCustomStringVariable(name, short_desc, long_desc, value, "",
 							   PGC_USERSET, GUC_NOT_IN_SAMPLE,

@@ -7,6 +7,10 @@
 -- function in a query sees a row that its caller may not read. The usual
 -- comparisons are leakproof and pass the barrier, so indexes are used.
 --
+-- Columns of type name have the collation "C" and would hand it on to clients:
+-- a row comparison of such a column with a text fails. Only lead keeps it, as
+-- the index on lead_key needs.
+--
 -- The statistics views are "_readable CROSS JOIN LATERAL (... GROUP BY ...)":
 -- only the funnels asked for are read, and a condition on day, stage or a
 -- dimension is pushed below the GROUP BY.
@@ -17,7 +21,7 @@
 -- OFFSET 0 keeps the planner from asking for roles once per journal row.
 CREATE VIEW lead_funnel._readable AS
 SELECT f.funnel_id,
-    f.name::pg_catalog.text AS funnel,
+    f.name::pg_catalog.text COLLATE pg_catalog."default" AS funnel,
     f.relation,
     f.status,
     f.mode,
@@ -275,9 +279,9 @@ COMMENT ON VIEW lead_funnel._flow IS
 
 CREATE VIEW lead_funnel.funnels WITH (security_barrier) AS
 SELECT r.funnel,
-    CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('%I.%I', n.nspname, c.relname) END AS relation,
-    r.stage_column::pg_catalog.text AS stage_column,
-    r.key_column::pg_catalog.text AS key_column,
+    CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('%I.%I', n.nspname, c.relname) COLLATE pg_catalog."default" END AS relation,
+    r.stage_column::pg_catalog.text COLLATE pg_catalog."default" AS stage_column,
+    r.key_column::pg_catalog.text COLLATE pg_catalog."default" AS key_column,
     r.mode,
     r.preset,
     r.timezone,
@@ -309,12 +313,12 @@ SELECT r.funnel,
     u.requires,
     u.min_score,
     u.requires_reason,
-    u.allowed_role::pg_catalog.text AS allowed_role,
+    u.allowed_role::pg_catalog.text COLLATE pg_catalog."default" AS allowed_role,
     u.automatic,
     u.check_at,
     v.valid_from,
     v.valid_to,
-    v.changed_by::pg_catalog.text AS changed_by,
+    v.changed_by::pg_catalog.text COLLATE pg_catalog."default" AS changed_by,
     COALESCE(u.note, v.note) AS note
 FROM lead_funnel._readable r
 JOIN (
@@ -392,7 +396,7 @@ SELECT r.funnel,
     v.moves,
     v.first_at,
     v.last_at,
-    v.last_lead,
+    v.last_lead COLLATE pg_catalog."default" AS last_lead,
     v.last_actor
 FROM lead_funnel._readable r
 CROSS JOIN LATERAL (

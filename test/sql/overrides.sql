@@ -8,6 +8,7 @@ CREATE ROLE regress_ov_owner;
 CREATE ROLE regress_ov_writer;
 CREATE ROLE regress_ov_chief;
 CREATE ROLE regress_ov_deputy IN ROLE regress_ov_chief;
+CREATE ROLE regress_ov_super SUPERUSER;
 CREATE SCHEMA ov AUTHORIZATION regress_ov_owner;
 SET ROLE regress_ov_owner;
 SET search_path = ov, public;
@@ -54,7 +55,7 @@ SET LOCAL lead_funnel.override = 'because';
 UPDATE l SET stage = 'won' WHERE id = 1;
 UPDATE l SET stage = 'mql' WHERE id = 2;              -- nothing to override
 INSERT INTO l VALUES (11, 'won'), (12, 'lead') ON CONFLICT DO NOTHING;
-INSERT INTO l VALUES (2, 'opportunity', 'urgent'), (13, 'sql') ON CONFLICT (id) DO UPDATE SET stage = EXCLUDED.stage, why = EXCLUDED.why;
+INSERT INTO l VALUES (2, 'opportunity', 'urgent'), (13, 'sql', NULL) ON CONFLICT (id) DO UPDATE SET stage = EXCLUDED.stage, why = EXCLUDED.why;
 UPDATE l SET stage = NULL WHERE id = 3;               -- no rule, but nothing
 ROLLBACK;
 BEGIN;
@@ -145,9 +146,9 @@ ROLLBACK TO a;
 UPDATE l SET stage = 'won' WHERE id = 5;
 ROLLBACK;
 RESET ROLE;
-SELECT format('ALTER DATABASE %I SET lead_funnel.override = %L', current_database(), 'configured') \gexec
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lead_funnel.override = %L', current_database(), 'configured'); END $$;
 \c -
-SELECT format('ALTER DATABASE %I RESET lead_funnel.override', current_database()) \gexec
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET lead_funnel.override', current_database()); END $$;
 SET ROLE regress_ov_owner;
 SET search_path = ov, public;
 BEGIN;
@@ -190,7 +191,9 @@ SELECT lead_funnel.allow('l', 'mql', 'nurture', allowed_role => 'regress_ov_nobo
 RESET client_min_messages;
 UPDATE l SET stage = 'sal' WHERE id = 8;
 SET ROLE regress_ov_writer;
+\set VERBOSITY sqlstate
 UPDATE l SET stage = 'sal' WHERE id = 8;
+\set VERBOSITY terse
 SELECT lend(8, 'sal');
 SET ROLE regress_ov_deputy;
 UPDATE l SET stage = 'sal' WHERE id = 8;
@@ -199,8 +202,10 @@ UPDATE l SET stage = 'nurture' WHERE id = 9;
 \set VERBOSITY terse
 UPDATE l SET stage = 'sal' WHERE id = 9;
 RESET ROLE;
+SET ROLE regress_ov_super;
 UPDATE ov.l SET stage = 'mql' WHERE id = 5;
 UPDATE ov.l SET stage = 'nurture' WHERE id = 5;       -- fails for a superuser, too
+RESET ROLE;
 SET ROLE regress_ov_owner;
 BEGIN;
 SET LOCAL lead_funnel.override = 'nobody is there';
@@ -240,5 +245,5 @@ DROP TRIGGER twice ON ov.l;
 SET client_min_messages = warning;
 SELECT lead_funnel.detach('l', purge => true);
 DROP SCHEMA ov CASCADE;
-DROP OWNED BY regress_ov_owner, regress_ov_writer, regress_ov_chief, regress_ov_deputy;
-DROP ROLE regress_ov_owner, regress_ov_writer, regress_ov_chief, regress_ov_deputy;
+DROP OWNED BY regress_ov_owner, regress_ov_writer, regress_ov_chief, regress_ov_deputy, regress_ov_super;
+DROP ROLE regress_ov_owner, regress_ov_writer, regress_ov_chief, regress_ov_deputy, regress_ov_super;

@@ -209,10 +209,8 @@ for my $round (1 .. $rounds)
 	{
 		my $what = any(
 			'SELECT lead_funnel.compact()', "SELECT lead_funnel.rebuild('leads')", "SELECT lead_funnel.rebuild('parts')",
-			"SELECT CASE WHEN lead_funnel.reconcile('" . any('leads', 'parts') . "') <> 0 THEN 'reconciled' END",
 			q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'client' AND state = 'active' ORDER BY query_start LIMIT 1});
 		my $out = $keeper->query_safe($what);
-		fail("$what found something to do") if $out eq 'reconciled';
 		$upkeep++;
 	}
 	$_->finish for @runs;
@@ -222,6 +220,8 @@ for my $round (1 .. $rounds)
 		my $out = $node->safe_psql('postgres', $law->[1]);
 		is($out, '', "round $round: $law->[0]");
 	}
+	# not beside the writers: its table lock may deadlock with one that holds a partition
+	is($node->safe_psql('postgres', "SELECT lead_funnel.reconcile('leads') + lead_funnel.reconcile('parts')"), '0', "round $round: nothing to reconcile");
 	if ($round == 1)
 	{
 		$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
@@ -242,7 +242,7 @@ my %states;
 my $log = slurp_file($node->logfile);
 $states{$1}++ while $log =~ /\] (\w{5}) (?:ERROR|FATAL|PANIC):/g;
 note join ', ', map { "$_: $states{$_}" } sort keys %states;
-my %allowed = map { $_ => 1 } qw(22012 22P02 23505 23514 25P02 3B001 40001 57014 P0002);
+my %allowed = map { $_ => 1 } qw(22012 22P02 25P01 23505 23514 25P02 3B001 40001 57014 P0002);
 is(join(' ', grep { !$allowed{$_} } sort keys %states), '', 'no other errors than expected; no deadlock');
 cmp_ok($states{23514} || 0, '>', 5, 'moves were refused');
 $node->stop;
