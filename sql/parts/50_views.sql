@@ -509,12 +509,12 @@ CROSS JOIN LATERAL (
     WINDOW w AS (PARTITION BY s.stage ORDER BY n.n ROWS UNBOUNDED PRECEDING)
 ) d;
 COMMENT ON VIEW lead_funnel.funnel_daily IS
-    'one row per day and stage, from the first day of the funnel to today, no day missing. Leads behind entries: funnel_history WHERE to_stage = stage AND effective_day = day AND origin <> ''backfill''; behind opening: the same with origin = ''backfill''; behind exits: lead_visits WHERE exited_day = day; behind stock: lead_visits WHERE (entered_day <= day OR entered_day IS NULL) AND (exited_day > day OR exited_day IS NULL)';
+    'one row per day and stage, from the first day of the funnel to today, no day missing. Leads behind entries: funnel_history WHERE to_stage = stage AND effective_day = day AND origin <> ''backfill''; behind opening: the same with origin = ''backfill''; behind exits: lead_visits WHERE exited_day = day; behind stock: lead_visits WHERE entered_day <= day AND (exited_day > day OR exited_day IS NULL)';
 COMMENT ON COLUMN lead_funnel.funnel_daily.funnel IS 'name of the funnel';
 COMMENT ON COLUMN lead_funnel.funnel_daily.day IS 'day in the time zone of the funnel';
 COMMENT ON COLUMN lead_funnel.funnel_daily.stage IS 'stage';
 COMMENT ON COLUMN lead_funnel.funnel_daily.stage_rank IS 'order of the stages: lead 1 to lost 11';
-COMMENT ON COLUMN lead_funnel.funnel_daily.opening IS 'leads taken over on this day with the stage that they already had: opening stock, not entries';
+COMMENT ON COLUMN lead_funnel.funnel_daily.opening IS 'leads that were there when the table was attached: opening stock, not entries; on the day since when the table says they are in the stage, else on that of attaching';
 COMMENT ON COLUMN lead_funnel.funnel_daily.entries IS 'entries to the stage on this day, from another stage or from outside';
 COMMENT ON COLUMN lead_funnel.funnel_daily.exits IS 'exits from the stage on this day, to another stage or out of the funnel';
 COMMENT ON COLUMN lead_funnel.funnel_daily.stock IS 'leads in the stage at the end of the day: stock of the day before + opening + entries - exits';
@@ -570,7 +570,7 @@ COMMENT ON COLUMN lead_funnel.funnel_flow.campaign IS 'campaign as of the move: 
 COMMENT ON COLUMN lead_funnel.funnel_flow.owner IS 'owner as of the move: after it for entries, before it for exits; (none) if missing';
 COMMENT ON COLUMN lead_funnel.funnel_flow.segment IS 'segment as of the move: after it for entries, before it for exits; (none) if missing';
 COMMENT ON COLUMN lead_funnel.funnel_flow.currency IS 'currency of value as of the move: after it for entries, before it for exits; (none) if missing';
-COMMENT ON COLUMN lead_funnel.funnel_flow.opening IS 'leads taken over on this day with the stage that they already had: opening stock, not entries';
+COMMENT ON COLUMN lead_funnel.funnel_flow.opening IS 'leads that were there when the table was attached: opening stock, not entries; on the day since when the table says they are in the stage, else on that of attaching';
 COMMENT ON COLUMN lead_funnel.funnel_flow.entries IS 'entries to the stage';
 COMMENT ON COLUMN lead_funnel.funnel_flow.exits IS 'exits from the stage';
 COMMENT ON COLUMN lead_funnel.funnel_flow.adjustments IS 'leads that came to these dimensions less those that went, without a move';
@@ -687,12 +687,12 @@ COMMENT ON COLUMN lead_funnel.lead_visits.lead_id IS 'key of the lead if it is a
 COMMENT ON COLUMN lead_funnel.lead_visits.cycle IS 'pass of the lead through the funnel, 1, 2, ...';
 COMMENT ON COLUMN lead_funnel.lead_visits.stage IS 'stage';
 COMMENT ON COLUMN lead_funnel.lead_visits.stage_rank IS 'order of the stages: lead 1 to lost 11';
-COMMENT ON COLUMN lead_funnel.lead_visits.entered_at IS 'when the lead entered the stage; for a backfilled lead as the table says, NULL if it does not';
+COMMENT ON COLUMN lead_funnel.lead_visits.entered_at IS 'when the lead entered the stage; for a backfilled lead as the table says, else when it was attached';
 COMMENT ON COLUMN lead_funnel.lead_visits.entered_day IS 'day of entered_at in the time zone of the funnel';
 COMMENT ON COLUMN lead_funnel.lead_visits.exited_at IS 'when the lead left the stage; NULL: it is there now';
 COMMENT ON COLUMN lead_funnel.lead_visits.exited_day IS 'day of exited_at in the time zone of the funnel';
 COMMENT ON COLUMN lead_funnel.lead_visits.exit_to IS 'stage that it went to; NULL: still there, or left the funnel';
-COMMENT ON COLUMN lead_funnel.lead_visits.seconds IS 'length of the visit in seconds; NULL while it lasts or if entered_at is unknown';
+COMMENT ON COLUMN lead_funnel.lead_visits.seconds IS 'length of the visit in seconds; NULL while it lasts';
 COMMENT ON COLUMN lead_funnel.lead_visits.source IS 'source as of entry; (none) if missing';
 COMMENT ON COLUMN lead_funnel.lead_visits.campaign IS 'campaign as of entry; (none) if missing';
 COMMENT ON COLUMN lead_funnel.lead_visits.owner IS 'owner as of entry; (none) if missing';
