@@ -10,7 +10,8 @@
  *	  SnapshotSelf sees it, and our own rows of this command, too.  The row lock
  *	  makes it certain that no other session is about to write the next one.
  *
- *	  No relation stays open between two rows, so that nothing is left to
+ *	  Locks on our tables are kept until the transaction ends, as the executor
+ *	  keeps those of what it writes.  No relation stays open between two rows, so that nothing is left to
  *	  release when a subtransaction in the middle of a statement aborts.
  *
  * IDENTIFICATION
@@ -159,7 +160,7 @@ lf_insert_tuple(Relation rel, HeapTuple tuple, Oid index_oid,
 	index_insert(index, values, nulls, &tuple->t_self, rel,
 				 index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
 				 false, info);
-	index_close(index, RowExclusiveLock);
+	index_close(index, NoLock);
 }
 
 /* What the next row needs of this one. */
@@ -247,8 +248,8 @@ lf_journal_last(int32 funnel_id, const LeadKey *key, JournalRow *row)
 		row->key = *key;
 	}
 	systable_endscan_ordered(scan);
-	index_close(index, RowExclusiveLock);
-	table_close(rel, RowExclusiveLock);
+	index_close(index, NoLock);
+	table_close(rel, NoLock);
 	return tuple != NULL;
 }
 
@@ -349,7 +350,7 @@ lf_journal_append(int32 funnel_id, const JournalRow *row)
 	lf_insert_tuple(rel, tuple, lead_index(&row->key), 3,
 					row->key.is_integer ? id_keys : text_keys);
 	heap_freetuple(tuple);
-	table_close(rel, RowExclusiveLock);
+	table_close(rel, NoLock);
 }
 
 void
@@ -382,7 +383,7 @@ lf_journal_append_marker(int32 funnel_id, int32 epoch, TimestampTz effective_at,
 	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 	lf_insert_tuple(rel, tuple, lf_own_tables()->journal_epoch, 2, keys);
 	heap_freetuple(tuple);
-	table_close(rel, RowExclusiveLock);
+	table_close(rel, NoLock);
 }
 
 /*
@@ -415,7 +416,7 @@ lf_journal_rename(int32 funnel_id, const LeadKey *from, const LeadKey *to,
 	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
 		rows = lappend(rows, heap_copytuple(tuple));
 	systable_endscan_ordered(scan);
-	index_close(index, RowExclusiveLock);
+	index_close(index, NoLock);
 
 	foreach(cell, rows)
 	{
@@ -442,7 +443,7 @@ lf_journal_rename(int32 funnel_id, const LeadKey *from, const LeadKey *to,
 			lf_insert_tuple(rel, copy, lead_index(to), 3, to->is_integer ? id_keys : text_keys);
 		}
 	}
-	table_close(rel, RowExclusiveLock);
+	table_close(rel, NoLock);
 }
 
 int32

@@ -308,8 +308,8 @@ lf_refuse_status(const Funnel *funnel, const LeadKey *key, const text *status)
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg_internal("%s", describe(funnel, &move, LF_BREACH_STAGE)),
 				 errdetail("Column \"%s\" is null.", NameStr(funnel->stage_column)),
-				 errhint("Give the lead a stage, or say what a missing one means with lead_funnel.map_stage('%s', NULL, ...).",
-						 NameStr(funnel->name)),
+				 errhint("Give the lead a stage, or say what a missing one means with lead_funnel.map_stage(%s, NULL, ...).",
+						 quote_literal_cstr(NameStr(funnel->name))),
 				 lf_error_fields(funnel, lf_constraint_name(LF_BREACH_STAGE))));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
@@ -317,7 +317,7 @@ lf_refuse_status(const Funnel *funnel, const LeadKey *key, const text *status)
 					text_to_cstring(status), lf_key_string(key), NameStr(funnel->name)),
 			 errdetail("Column \"%s\" holds a value that is neither a stage nor mapped to one.",
 					   NameStr(funnel->stage_column)),
-			 errhint("Map it with lead_funnel.map_stage('%s', '%s', ...).",
-					 NameStr(funnel->name), text_to_cstring(status)),
+			 errhint("Map it with lead_funnel.map_stage(%s, %s, ...).",
+					 quote_literal_cstr(NameStr(funnel->name)), quote_literal_cstr(text_to_cstring(status))),
 			 lf_error_fields(funnel, lf_constraint_name(LF_BREACH_STAGE))));
 }

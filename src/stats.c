@@ -430,7 +430,7 @@ append_set(const CellSet *set)
 	xid = GetTopFullTransactionId();
 	for (int i = 0; i < set->count; i++)
 		append_delta(rel, xid, &set->cells[i]);
-	table_close(rel, RowExclusiveLock);
+	table_close(rel, NoLock);
 	/* any funnel will do: each one's turn comes */
 	appended += set->count;
 	appended_for = set->cells[0].funnel_id;
@@ -734,7 +734,7 @@ write_stock(int32 funnel_id, int64 generation, const CellSet *stock, int64 *writ
 		heap_freetuple(tuple);
 		(*written)++;
 	}
-	table_close(rel, RowExclusiveLock);
+	table_close(rel, NoLock);
 }
 
 static void
@@ -766,7 +766,7 @@ write_flow(int32 funnel_id, const CellSet *flow)
 		lf_insert_tuple(rel, tuple, lf_own_tables()->flow_cell_day, 2, keys);
 		heap_freetuple(tuple);
 	}
-	table_close(rel, RowExclusiveLock);
+	table_close(rel, NoLock);
 }
 
 /*
@@ -821,7 +821,7 @@ write_generation(int32 funnel_id, int64 generation, Datum snapshot, int64 cells)
 	values[GENERATION_FOLDED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	lf_insert_tuple(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls),
 					lf_own_tables()->generation_pkey, 2, keys);
-	table_close(rel, RowExclusiveLock);
+	table_close(rel, NoLock);
 }
 
 static void
@@ -831,7 +831,7 @@ delete_tuples(Oid relid, const TupleIds *ids)
 
 	for (int i = 0; i < ids->count; i++)
 		simple_heap_delete(rel, &ids->tids[i]);
-	table_close(rel, RowExclusiveLock);
+	table_close(rel, NoLock);
 }
 
 /* The lock that folds and rebuilds of a funnel take, until the transaction ends. */

@@ -37,6 +37,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -1296,6 +1297,8 @@ funnel_of_trigger(FunctionCallInfo fcinfo, TriggerEvent wanted, const char *cons
 		funnel->relid == RelationGetRelid(trigdata->tg_relation))
 		return funnel;
 
+	/* the first row of a statement: rules may have changed since the last one */
+	AcceptInvalidationMessages();
 	if ((trigdata->tg_event & (TRIGGER_EVENT_ROW | TRIGGER_EVENT_TIMINGMASK)) == wanted)
 	{
 		for (int i = 0; names[i] != NULL; i++)
