@@ -13,6 +13,9 @@ OBJS = \
 	src/lead_row.o \
 	src/journal.o \
 	src/stats.o \
+	src/event.o \
+	src/moves.o \
+	src/queue.o \
 	src/track.o \
 	src/calendar.o \
 	src/admin.o \

@@ -44,6 +44,7 @@
 
 #include "admin.h"
 #include "compat.h"
+#include "moves.h"
 #include "stats.h"
 #include "track.h"
 
@@ -359,11 +360,41 @@ lf_table_state(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+#define LF_ARRIVALS 1000
+
+/* Leads that are taken in together. */
+typedef struct Backfill
+{
+	MemoryContext cxt;
+	JournalWriter *writer;
+	int64		total;
+	int			count;
+	Arrival    *arrivals[LF_ARRIVALS];
+} Backfill;
+
+static void
+take_in(Funnel *funnel, Backfill *backfill)
+{
+	if (backfill->count == 0)
+		return;
+	lf_moves_backfill(backfill->writer, funnel, backfill->arrivals, backfill->count);
+	backfill->total += backfill->count;
+	backfill->count = 0;
+	MemoryContextReset(backfill->cxt);
+}
+
 static void
 backfill_row(Funnel *funnel, TupleTableSlot *slot, void *arg)
 {
-	if (lf_track_backfill(funnel, slot))
-		(*(int64 *) arg)++;
+	Backfill   *backfill = arg;
+	MemoryContext previous = MemoryContextSwitchTo(backfill->cxt);
+	Arrival    *arrival = palloc(sizeof(Arrival));
+
+	if (lf_moves_read_arrival(funnel, slot, arrival))
+		backfill->arrivals[backfill->count++] = arrival;
+	if (backfill->count == LF_ARRIVALS)
+		take_in(funnel, backfill);
+	MemoryContextSwitchTo(previous);
 }
 
 /* lead_funnel._backfill(funnel_id) */
@@ -373,12 +404,17 @@ lf_backfill(PG_FUNCTION_ARGS)
 	Funnel	   *funnel = lf_funnel_by_id(PG_GETARG_INT32(0));
 	/* newer than the transaction's: writers were locked out after that was taken */
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	int64		count = 0;
+	Backfill	backfill = {0};
 
-	scan_table(funnel->root, snapshot, backfill_row, &count);
+	backfill.cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel backfill", ALLOCSET_DEFAULT_SIZES);
+	backfill.writer = lf_journal_open();
+	scan_table(funnel->root, snapshot, backfill_row, &backfill);
+	take_in(funnel, &backfill);
+	lf_journal_close(backfill.writer);
+	MemoryContextDelete(backfill.cxt);
 	UnregisterSnapshot(snapshot);
 	lf_stats_flush();
-	PG_RETURN_INT64(count);
+	PG_RETURN_INT64(backfill.total);
 }
 
 static text *
@@ -394,6 +430,9 @@ lf_set_state(PG_FUNCTION_ARGS)
 	Funnel	   *funnel = lf_funnel_by_id(PG_GETARG_INT32(0));
 	LeadKey		key = {0};
 	LeadState	state = {0};
+	JournalWriter *writer = lf_journal_open();
+	Lead		lead = {.funnel_id = funnel->funnel_id};
+	Lead	   *found = &lead;
 
 	key.is_integer = !PG_ARGISNULL(1);
 	key.id = key.is_integer ? PG_GETARG_INT64(1) : 0;
@@ -404,7 +443,10 @@ lf_set_state(PG_FUNCTION_ARGS)
 	for (int i = 0; i < LF_DIM_COUNT; i++)
 		state.dims[i] = text_argument(fcinfo, 5 + i);
 	state.value = PG_ARGISNULL(5 + LF_DIM_COUNT) ? NULL : PG_GETARG_NUMERIC(5 + LF_DIM_COUNT);
-	lf_track_set_state(funnel, &key, &state);
+	lead.key = key;
+	lf_journal_find(writer, &found, 1);
+	lf_moves_set_state(writer, funnel, &lead, &state, GetCurrentCommandId(true));
+	lf_journal_close(writer);
 	PG_RETURN_VOID();
 }
 
@@ -417,7 +459,7 @@ lf_mark(PG_FUNCTION_ARGS)
 
 	if (!lf_funnel_row_by_id(PG_GETARG_INT32(0), &row))
 		elog(ERROR, "funnel %d does not exist", PG_GETARG_INT32(0));
-	lf_track_all_out(row.funnel_id, row.relation, row.tz,
+	lf_moves_all_out(row.funnel_id, row.relation, row.tz,
 					 strcmp(origin, "truncate") == 0 ? LF_ORIGIN_TRUNCATE : LF_ORIGIN_EXCLUDE);
 	PG_RETURN_VOID();
 }

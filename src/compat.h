@@ -60,6 +60,15 @@
 	ExecInsertIndexTuples((rel), (slot), (estate), false, false, NULL, NIL)
 #endif
 
+/* One more argument from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define lf_index_beginscan(rel, index, snapshot, nkeys) \
+	index_beginscan((rel), (index), (snapshot), NULL, (nkeys), 0)
+#else
+#define lf_index_beginscan(rel, index, snapshot, nkeys) \
+	index_beginscan((rel), (index), (snapshot), (nkeys), 0)
+#endif
+
 /* The local transaction id of this backend. */
 #if PG_VERSION_NUM >= 170000
 #define LF_MY_LXID (MyProc->vxid.lxid)

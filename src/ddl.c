@@ -31,7 +31,7 @@
 
 #include "admin.h"
 #include "compat.h"
-#include "track.h"
+#include "moves.h"
 
 PG_FUNCTION_INFO_V1(lf_ddl_start);
 PG_FUNCTION_INFO_V1(lf_ddl_end);
@@ -124,13 +124,13 @@ for_each_leaf(Oid relid, LOCKMODE lockmode, void (*handler) (Relation rel))
 static void
 leads_leave(Relation rel)
 {
-	lf_track_partition_out(rel, LF_ORIGIN_RECONCILE);
+	lf_moves_partition_out(rel, LF_ORIGIN_RECONCILE);
 }
 
 static void
 leads_are_deleted(Relation rel)
 {
-	lf_track_partition_out(rel, LF_ORIGIN_DELETE);
+	lf_moves_partition_out(rel, LF_ORIGIN_DELETE);
 }
 
 /* The partition of a working funnel that the name stands for; else invalid. */
@@ -296,7 +296,7 @@ after_partition_command(AlterTableStmt *stmt)
 			continue;
 		sync_triggers(relid);
 		if (cmd->subtype == AT_AttachPartition && OidIsValid(partition_of_funnel(name)))
-			for_each_leaf(relid, AccessExclusiveLock, lf_track_partition_in);
+			for_each_leaf(relid, AccessExclusiveLock, lf_moves_partition_in);
 		else if (cmd->subtype == AT_DetachPartitionFinalize ||
 				 (cmd->subtype == AT_DetachPartition && castNode(PartitionCmd, cmd->def)->concurrent))
 			/* went on in transactions of its own: only now is it out */

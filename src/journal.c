@@ -10,9 +10,18 @@
  *	  SnapshotSelf sees it, and our own rows of this command, too.  The row lock
  *	  makes it certain that no other session is about to write the next one.
  *
+ *	  Rows are read and written in batches (JournalWriter): the last rows of many
+ *	  leads by walking the index once, if they lie close together, and the new
+ *	  ones with one call for the heap, then in the order of the index.  A writer
+ *	  is opened and closed within one call of the extension, so nothing is left
+ *	  to release when a subtransaction in the middle of a statement aborts.
+ *
+ *	  A row is written as if by the command that moved the lead, not by the one
+ *	  that is at work when the batch is written: its cmin says up to which event
+ *	  of the lead the journal has come.
+ *
  *	  Locks on our tables are kept until the transaction ends, as the executor
- *	  keeps those of what it writes.  No relation stays open between two rows, so that nothing is left to
- *	  release when a subtransaction in the middle of a statement aborts.
+ *	  keeps those of what it writes.
  *
  * IDENTIFICATION
  *	  src/journal.c
@@ -36,6 +45,7 @@
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
@@ -129,6 +139,17 @@ insert_into_all_indexes(Relation rel, HeapTuple tuple)
 	FreeExecutorState(estate);
 }
 
+/* Whether no DBA has added an index. */
+static bool
+has_only_own_indexes(Relation rel)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	int			count = list_length(indexes);
+
+	list_free(indexes);
+	return count == (RelationGetRelid(rel) == lf_own_tables()->journal ? 3 : 1);
+}
+
 /*
  * The executor's way to insert needs microseconds to set up, each time.  Our
  * own indexes are on plain columns, and the caller knows which of them the
@@ -138,16 +159,13 @@ void
 lf_insert_tuple(Relation rel, HeapTuple tuple, Oid index_oid,
 				int nkeys, const AttrNumber *keys)
 {
-	const OwnTables *own = lf_own_tables();
-	List	   *indexes = RelationGetIndexList(rel);
-	int			expected = RelationGetRelid(rel) == own->journal ? 3 : 1;
 	Relation	index;
 	IndexInfo  *info;
 	Datum		values[INDEX_MAX_KEYS];
 	bool		nulls[INDEX_MAX_KEYS];
 
 	heap_insert(rel, tuple, GetCurrentCommandId(true), 0, NULL);
-	if (list_length(indexes) != expected)
+	if (!has_only_own_indexes(rel))
 	{
 		insert_into_all_indexes(rel, tuple);
 		return;
@@ -163,7 +181,81 @@ lf_insert_tuple(Relation rel, HeapTuple tuple, Oid index_oid,
 	index_close(index, NoLock);
 }
 
-/* What the next row needs of this one. */
+/* ---------- a batch ---------- */
+
+/* How many rows are inserted at once. */
+#define LF_BATCH_ROWS 1000
+
+/*
+ * Walking the index from lead to lead costs less than a descent for each, if
+ * it passes no more entries of other leads than this for each one it finds.
+ */
+#define LF_WALK_ENTRIES 24
+
+/* A row that is to be inserted. */
+typedef struct NewRow
+{
+	int32		funnel_id;
+	int32		move;
+	LeadKey		key;
+	CommandId	cmin;
+	HeapTuple	tuple;
+} NewRow;
+
+struct JournalWriter
+{
+	MemoryContext cxt;			/* of what is kept from row to row */
+	Relation	rel;
+	Relation	index[2];		/* by number, by text; opened when needed */
+	TimestampTz now;			/* when the rows are recorded */
+	int			count;
+	int			room;
+	NewRow	   *rows;
+	int			nslots;
+	TupleTableSlot **slots;		/* for heap_multi_insert() */
+	TupleDesc	desc;			/* of the slots */
+};
+
+JournalWriter *
+lf_journal_open(void)
+{
+	JournalWriter *writer = palloc0(sizeof(JournalWriter));
+
+	writer->cxt = CurrentMemoryContext;
+	writer->rel = table_open(lf_own_tables()->journal, RowExclusiveLock);
+	writer->now = GetCurrentTimestamp();
+	return writer;
+}
+
+void
+lf_journal_close(JournalWriter *writer)
+{
+	lf_journal_write(writer);
+	for (int i = 0; i < lengthof(writer->index); i++)
+	{
+		if (writer->index[i] != NULL)
+			index_close(writer->index[i], NoLock);
+	}
+	table_close(writer->rel, NoLock);
+	if (writer->rows != NULL)
+		pfree(writer->rows);
+	pfree(writer);
+}
+
+static Relation
+index_of(JournalWriter *writer, const LeadKey *key)
+{
+	const OwnTables *own = lf_own_tables();
+	Relation   *index = &writer->index[key->is_integer ? 0 : 1];
+
+	if (*index == NULL)
+		*index = index_open(key->is_integer ? own->journal_lead_id : own->journal_lead_key, RowExclusiveLock);
+	return *index;
+}
+
+/* ---------- reading ---------- */
+
+/* What the next row needs of this one; the result points into the tuple. */
 static void
 read_row(HeapTuple tuple, TupleDesc desc, JournalRow *row)
 {
@@ -192,9 +284,8 @@ read_row(HeapTuple tuple, TupleDesc desc, JournalRow *row)
 	row->state.stage = STAGE(JOURNAL_TO_STAGE);
 	row->state.live = row->state.stage != LF_STAGE_NONE;
 	for (int i = 0; i < LF_DIM_COUNT; i++)
-		row->state.dims[i] = IS_NULL(JOURNAL_SOURCE + i) ? NULL :
-			lf_text_copy(DatumGetTextPP(VALUE(JOURNAL_SOURCE + i)));
-	row->state.value = IS_NULL(JOURNAL_VALUE) ? NULL : DatumGetNumericCopy(VALUE(JOURNAL_VALUE));
+		row->state.dims[i] = IS_NULL(JOURNAL_SOURCE + i) ? NULL : DatumGetTextPP(VALUE(JOURNAL_SOURCE + i));
+	row->state.value = IS_NULL(JOURNAL_VALUE) ? NULL : DatumGetNumeric(VALUE(JOURNAL_VALUE));
 #undef VALUE
 #undef IS_NULL
 #undef TIME
@@ -207,51 +298,149 @@ read_row(HeapTuple tuple, TupleDesc desc, JournalRow *row)
 	}
 }
 
-/* A scan of one lead's rows, by index, in the order of moves. */
-static SysScanDesc
-begin_lead_scan(Relation rel, Relation index, int32 funnel_id, const LeadKey *key,
-				Snapshot snapshot, ScanKeyData keys[2])
+/* The order of the index, and in it that of funnels. */
+int
+lf_lead_compare(const Lead *a, const Lead *b)
 {
-	if (key->is_integer)
-		ScanKeyInit(&keys[0], JOURNAL_LEAD_ID, BTEqualStrategyNumber, F_INT8EQ,
-					Int64GetDatum(key->id));
+	int			result = lf_key_compare(&a->key, &b->key);
+
+	if (result != 0)
+		return result;
+	return a->funnel_id < b->funnel_id ? -1 : a->funnel_id > b->funnel_id;
+}
+
+/* A walk through one of the two indexes, backward: the last row comes first. */
+typedef struct Walk
+{
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	bool		positioned;		/* scan->xs_itup is an entry not yet passed */
+	bool		dense;			/* go on to the next lead instead of descending to it */
+	int64		found;
+	int64		passed;
+} Walk;
+
+/* Whether the walk's entry is before (-1), of (0) or behind (1) the lead. */
+static int
+compare_entry(const Walk *walk, const Lead *lead)
+{
+	TupleDesc	desc = walk->scan->xs_itupdesc;
+	IndexTuple	entry = walk->scan->xs_itup;
+	Lead		other = {.key.is_integer = lead->key.is_integer};
+	bool		isnull;
+	Datum		key = index_getattr(entry, 1, desc, &isnull);
+
+	if (lead->key.is_integer)
+		other.key.id = DatumGetInt64(key);
+	else
+		other.key.key = DatumGetTextPP(key);
+	other.funnel_id = DatumGetInt32(index_getattr(entry, 2, desc, &isnull));
+	return lf_lead_compare(&other, lead);
+}
+
+/* Descends to the last entry of the lead's key, from where one may walk to that of "lowest". */
+static void
+descend(Walk *walk, const Lead *lead, const Lead *lowest)
+{
+	ScanKeyData keys[2];
+
+	if (lead->key.is_integer)
+	{
+		ScanKeyInit(&keys[0], 1, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(lead->key.id));
+		ScanKeyInit(&keys[1], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(lowest->key.id));
+	}
 	else
 	{
-		ScanKeyInit(&keys[0], JOURNAL_LEAD_KEY, BTEqualStrategyNumber, F_TEXTEQ,
-					PointerGetDatum(key->key));
-		keys[0].sk_collation = C_COLLATION_OID;
+		ScanKeyInit(&keys[0], 1, BTLessEqualStrategyNumber, F_TEXT_LE, PointerGetDatum(lead->key.key));
+		ScanKeyInit(&keys[1], 1, BTGreaterEqualStrategyNumber, F_TEXT_GE, PointerGetDatum(lowest->key.key));
+		keys[0].sk_collation = keys[1].sk_collation = C_COLLATION_OID;
 	}
-	ScanKeyInit(&keys[1], JOURNAL_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(funnel_id));
-	return systable_beginscan_ordered(rel, index, snapshot, 2, keys);
+	index_rescan(walk->scan, keys, lengthof(keys), NULL, 0);
+	walk->positioned = index_getnext_tid(walk->scan, BackwardScanDirection) != NULL;
 }
 
-static Oid
-lead_index(const LeadKey *key)
+/* Finds the last row of one lead; leads come in falling order. */
+static void
+find_last(Walk *walk, Lead *lead, const Lead *lowest, TupleDesc desc)
 {
-	return key->is_integer ? lf_own_tables()->journal_lead_id :
-		lf_own_tables()->journal_lead_key;
-}
+	int			entries = 0;
 
-bool
-lf_journal_last(int32 funnel_id, const LeadKey *key, JournalRow *row)
-{
-	Relation	rel = table_open(lf_own_tables()->journal, RowExclusiveLock);
-	Relation	index = index_open(lead_index(key), RowExclusiveLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan = begin_lead_scan(rel, index, funnel_id, key, SnapshotSelf, keys);
-	HeapTuple	tuple = systable_getnext_ordered(scan, BackwardScanDirection);
+	lead->has_last = false;
+	if (!walk->dense)
+		descend(walk, lead, lead);
+	else if (!walk->positioned && walk->found + walk->passed == 0)
+		descend(walk, lead, lowest);
 
-	if (tuple != NULL)
+	while (walk->positioned)
 	{
-		read_row(tuple, RelationGetDescr(rel), row);
-		row->key = *key;
+		int			order = compare_entry(walk, lead);
+
+		if (order < 0)
+			break;
+		if (order == 0 && index_fetch_heap(walk->scan, walk->slot))
+		{
+			read_row(ExecCopySlotHeapTuple(walk->slot), desc, &lead->last);
+			lead->last.key = lead->key;
+			lead->has_last = true;
+			break;
+		}
+		walk->passed++;
+		if (walk->dense && order > 0 && ++entries > LF_WALK_ENTRIES)
+		{
+			descend(walk, lead, lowest);
+			entries = 0;
+		}
+		else
+			walk->positioned = index_getnext_tid(walk->scan, BackwardScanDirection) != NULL;
 	}
-	systable_endscan_ordered(scan);
-	index_close(index, NoLock);
-	table_close(rel, NoLock);
-	return tuple != NULL;
+	walk->found++;
+	if (walk->passed > (walk->found + 10) * LF_WALK_ENTRIES)
+		walk->dense = false;
 }
+
+/* Finds the last rows of leads whose keys are all numbers or all texts, in rising order. */
+static void
+find_all(JournalWriter *writer, Lead **leads, int count)
+{
+	Walk		walk = {0};
+
+	walk.scan = lf_index_beginscan(writer->rel, index_of(writer, &leads[0]->key), SnapshotSelf, 2);
+	walk.scan->xs_want_itup = true;
+	walk.slot = table_slot_create(writer->rel, NULL);
+	walk.dense = count > 4;
+	for (int i = count - 1; i >= 0; i--)
+		find_last(&walk, leads[i], leads[0], RelationGetDescr(writer->rel));
+	index_endscan(walk.scan);
+	ExecDropSingleTupleTableSlot(walk.slot);
+}
+
+void
+lf_journal_find(JournalWriter *writer, Lead **leads, int count)
+{
+	int			texts = 0;
+
+	lf_journal_write(writer);
+	/* numbers come behind texts */
+	while (texts < count && !leads[texts]->key.is_integer)
+		texts++;
+	if (texts > 0)
+		find_all(writer, leads, texts);
+	if (texts < count)
+		find_all(writer, leads + texts, count - texts);
+}
+
+void
+lf_journal_last(int32 funnel_id, const LeadKey *key, Lead *lead)
+{
+	JournalWriter *writer = lf_journal_open();
+
+	lead->funnel_id = funnel_id;
+	lead->key = *key;
+	lf_journal_find(writer, &lead, 1);
+	lf_journal_close(writer);
+}
+
+/* ---------- writing ---------- */
 
 static void
 put_text(Datum *values, bool *nulls, AttrNumber attnum, const text *value)
@@ -296,15 +485,12 @@ status_to_keep(const text *status, LeadStage stage)
 	return status;
 }
 
-void
-lf_journal_append(int32 funnel_id, const JournalRow *row)
+static HeapTuple
+form_row(TupleDesc desc, int32 funnel_id, const JournalRow *row)
 {
-	static const AttrNumber id_keys[] = {JOURNAL_LEAD_ID, JOURNAL_FUNNEL_ID, JOURNAL_MOVE};
-	static const AttrNumber text_keys[] = {JOURNAL_LEAD_KEY, JOURNAL_FUNNEL_ID, JOURNAL_MOVE};
-	Relation	rel = table_open(lf_own_tables()->journal, RowExclusiveLock);
 	Datum		values[JOURNAL_COLUMNS];
 	bool		nulls[JOURNAL_COLUMNS];
-	HeapTuple	tuple;
+	LeadStage	to = row->state.live ? row->state.stage : LF_STAGE_NONE;
 
 	memset(nulls, true, sizeof(nulls));
 	values[JOURNAL_LEAD_ID - 1] = Int64GetDatum(row->key.id);
@@ -324,7 +510,7 @@ lf_journal_append(int32 funnel_id, const JournalRow *row)
 	nulls[JOURNAL_EPOCH - 1] = false;
 	put_int(values, nulls, JOURNAL_RULES_VERSION, row->rules_version);
 	put_stage(values, nulls, JOURNAL_FROM_STAGE, row->from_stage);
-	put_stage(values, nulls, JOURNAL_TO_STAGE, row->state.live ? row->state.stage : LF_STAGE_NONE);
+	put_stage(values, nulls, JOURNAL_TO_STAGE, to);
 	put_stage(values, nulls, JOURNAL_FURTHEST_STAGE, row->furthest_stage);
 	values[JOURNAL_KIND - 1] = CharGetDatum(row->kind);
 	nulls[JOURNAL_KIND - 1] = false;
@@ -335,7 +521,7 @@ lf_journal_append(int32 funnel_id, const JournalRow *row)
 	values[JOURNAL_CYCLE_ENDED - 1] = BoolGetDatum(row->cycle_ended);
 	nulls[JOURNAL_CYCLE_ENDED - 1] = false;
 	put_text(values, nulls, JOURNAL_FROM_STATUS, status_to_keep(row->from_status, row->from_stage));
-	put_text(values, nulls, JOURNAL_TO_STATUS, status_to_keep(row->state.status, row->state.stage));
+	put_text(values, nulls, JOURNAL_TO_STATUS, status_to_keep(row->state.status, to));
 	for (int i = 0; i < LF_DIM_COUNT; i++)
 		put_text(values, nulls, JOURNAL_SOURCE + i, row->state.dims[i]);
 	values[JOURNAL_VALUE - 1] = PointerGetDatum(row->state.value);
@@ -346,11 +532,150 @@ lf_journal_append(int32 funnel_id, const JournalRow *row)
 	put_text(values, nulls, JOURNAL_NOTE, row->note);
 	put_text(values, nulls, JOURNAL_RELATED_KEY, row->related_key);
 
-	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
-	lf_insert_tuple(rel, tuple, lead_index(&row->key), 3,
-					row->key.is_integer ? id_keys : text_keys);
-	heap_freetuple(tuple);
-	table_close(rel, NoLock);
+	return heap_form_tuple(desc, values, nulls);
+}
+
+static void
+add_tuple(JournalWriter *writer, int32 funnel_id, int32 move, const LeadKey *key,
+		  CommandId cmin, HeapTuple tuple)
+{
+	NewRow	   *row;
+
+	if (writer->count == LF_BATCH_ROWS)
+		lf_journal_write(writer);
+	if (writer->count == writer->room)
+	{
+		writer->room = writer->room == 0 ? 8 : writer->room * 4;
+		writer->rows = writer->rows == NULL ?
+			MemoryContextAlloc(writer->cxt, writer->room * sizeof(NewRow)) :
+			repalloc(writer->rows, writer->room * sizeof(NewRow));
+	}
+	row = &writer->rows[writer->count++];
+	row->funnel_id = funnel_id;
+	row->move = move;
+	row->key = *key;
+	row->cmin = cmin;
+	row->tuple = tuple;
+}
+
+void
+lf_journal_add(JournalWriter *writer, Lead *lead, JournalRow *row)
+{
+	row->recorded_at = writer->now;
+	add_tuple(writer, lead->funnel_id, row->move, &row->key, row->cmin,
+			  form_row(RelationGetDescr(writer->rel), lead->funnel_id, row));
+	lead->last = *row;
+	lead->last.written_by_us = true;
+	lead->has_last = true;
+}
+
+static int
+by_index(const void *a, const void *b)
+{
+	const NewRow *x = a;
+	const NewRow *y = b;
+	int			result = lf_key_compare(&x->key, &y->key);
+
+	if (result == 0)
+		result = x->funnel_id < y->funnel_id ? -1 : x->funnel_id > y->funnel_id;
+	if (result == 0)
+		result = x->move < y->move ? -1 : 1;
+	return result;
+}
+
+static void
+insert_into_heap(JournalWriter *writer)
+{
+	MemoryContext previous;
+	int			from = 0;
+
+	if (writer->count == 1)
+	{
+		heap_insert(writer->rel, writer->rows[0].tuple, writer->rows[0].cmin, 0, NULL);
+		return;
+	}
+	previous = MemoryContextSwitchTo(writer->cxt);
+	if (writer->slots == NULL)
+	{
+		writer->slots = palloc(LF_BATCH_ROWS * sizeof(TupleTableSlot *));
+		/* a copy has no reference count, so the slots leave nothing behind */
+		writer->desc = CreateTupleDescCopy(RelationGetDescr(writer->rel));
+	}
+	while (writer->nslots < writer->count)
+		writer->slots[writer->nslots++] = MakeTupleTableSlot(writer->desc, &TTSOpsHeapTuple);
+	MemoryContextSwitchTo(previous);
+	for (int i = 0; i < writer->count; i++)
+		ExecStoreHeapTuple(writer->rows[i].tuple, writer->slots[i], true);
+	for (int i = 1; i <= writer->count; i++)
+	{
+		if (i < writer->count && writer->rows[i].cmin == writer->rows[from].cmin)
+			continue;
+		heap_multi_insert(writer->rel, writer->slots + from, i - from, writer->rows[from].cmin, 0, NULL);
+		from = i;
+	}
+	/* what was stored may be another, toasted tuple */
+	for (int i = 0; i < writer->count; i++)
+		writer->rows[i].tuple->t_self = writer->slots[i]->tts_tid;
+}
+
+static void
+insert_into_index(JournalWriter *writer)
+{
+	IndexInfo  *info = makeNode(IndexInfo);
+	bool		sorted = true;
+
+	info->ii_Unique = true;
+	for (int i = 1; i < writer->count && sorted; i++)
+		sorted = by_index(&writer->rows[i - 1], &writer->rows[i]) < 0;
+	if (!sorted)
+		qsort(writer->rows, writer->count, sizeof(NewRow), by_index);
+	for (int i = 0; i < writer->count; i++)
+	{
+		const NewRow *row = &writer->rows[i];
+		Datum		values[3];
+		bool		nulls[3] = {false};
+
+		values[0] = row->key.is_integer ? Int64GetDatum(row->key.id) : PointerGetDatum(row->key.key);
+		values[1] = Int32GetDatum(row->funnel_id);
+		values[2] = Int32GetDatum(row->move);
+		index_insert(index_of(writer, &row->key), values, nulls, &row->tuple->t_self, writer->rel,
+					 UNIQUE_CHECK_YES, false, info);
+	}
+}
+
+/* For the error context: another session is in the way, or the index is broken. */
+static void
+say_what_is_written(void *arg)
+{
+	const JournalWriter *writer = arg;
+
+	if (writer->count == 1)
+		errcontext("journalling lead \"%s\"", lf_key_string(&writer->rows[0].key));
+	else
+		errcontext("journalling %d rows of leads", writer->count);
+}
+
+void
+lf_journal_write(JournalWriter *writer)
+{
+	ErrorContextCallback context = {.callback = say_what_is_written, .arg = writer};
+
+	if (writer->count == 0)
+		return;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	/* the rows belong to commands that have been, but this one must end as well */
+	(void) GetCurrentCommandId(true);
+	insert_into_heap(writer);
+	if (has_only_own_indexes(writer->rel))
+		insert_into_index(writer);
+	else
+	{
+		for (int i = 0; i < writer->count; i++)
+			insert_into_all_indexes(writer->rel, writer->rows[i].tuple);
+	}
+	error_context_stack = context.previous;
+	writer->count = 0;
 }
 
 void
@@ -391,59 +716,56 @@ lf_journal_append_marker(int32 funnel_id, int32 epoch, TimestampTz effective_at,
  * from a lead that is gone stay before them: moves and cycles go on counting.
  */
 void
-lf_journal_rename(int32 funnel_id, const LeadKey *from, const LeadKey *to,
-				  const JournalRow *last_of_to)
+lf_journal_rename(JournalWriter *writer, Lead *from, Lead *to, CommandId cmin)
 {
-	Relation	rel;
-	Relation	index;
-	TupleDesc	desc;
-	int			moves = last_of_to ? last_of_to->move : 0;
-	int			cycles = last_of_to ? last_of_to->cycle : 0;
+	TupleDesc	desc = RelationGetDescr(writer->rel);
+	int			moves = to->has_last ? to->last.move : 0;
+	int			cycles = to->has_last ? to->last.cycle : 0;
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	List	   *rows = NIL;
 	ListCell   *cell;
 	HeapTuple	tuple;
 
+	lf_journal_write(writer);
 	/* rows that this very command has written cannot be deleted by it */
 	CommandCounterIncrement();
-	rel = table_open(lf_own_tables()->journal, RowExclusiveLock);
-	index = index_open(lead_index(from), RowExclusiveLock);
-	desc = RelationGetDescr(rel);
-	scan = begin_lead_scan(rel, index, funnel_id, from, SnapshotSelf, keys);
+	if (from->key.is_integer)
+		ScanKeyInit(&keys[0], JOURNAL_LEAD_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(from->key.id));
+	else
+	{
+		ScanKeyInit(&keys[0], JOURNAL_LEAD_KEY, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(from->key.key));
+		keys[0].sk_collation = C_COLLATION_OID;
+	}
+	ScanKeyInit(&keys[1], JOURNAL_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(from->funnel_id));
+	scan = systable_beginscan_ordered(writer->rel, index_of(writer, &from->key), SnapshotSelf, lengthof(keys), keys);
 
 	/* first all, since the new versions may lie ahead of the scan */
 	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
 		rows = lappend(rows, heap_copytuple(tuple));
 	systable_endscan_ordered(scan);
-	index_close(index, NoLock);
 
 	foreach(cell, rows)
 	{
 		HeapTuple	old = lfirst(cell);
 		Datum		values[JOURNAL_COLUMNS];
 		bool		nulls[JOURNAL_COLUMNS];
-		HeapTuple	copy;
-		ItemPointerData tid = old->t_self;
+		int32		move;
 
 		heap_deform_tuple(old, desc, values, nulls);
-		values[JOURNAL_LEAD_ID - 1] = Int64GetDatum(to->id);
-		nulls[JOURNAL_LEAD_ID - 1] = !to->is_integer;
-		put_text(values, nulls, JOURNAL_LEAD_KEY, to->is_integer ? NULL : to->key);
-		values[JOURNAL_MOVE - 1] = Int32GetDatum(DatumGetInt32(values[JOURNAL_MOVE - 1]) + moves);
+		values[JOURNAL_LEAD_ID - 1] = Int64GetDatum(to->key.id);
+		nulls[JOURNAL_LEAD_ID - 1] = !to->key.is_integer;
+		put_text(values, nulls, JOURNAL_LEAD_KEY, to->key.is_integer ? NULL : to->key.key);
+		move = DatumGetInt32(values[JOURNAL_MOVE - 1]) + moves;
+		values[JOURNAL_MOVE - 1] = Int32GetDatum(move);
 		values[JOURNAL_CYCLE - 1] = Int32GetDatum(DatumGetInt32(values[JOURNAL_CYCLE - 1]) + cycles);
 		values[JOURNAL_CYCLE_MOVE - 1] = Int32GetDatum(DatumGetInt32(values[JOURNAL_CYCLE_MOVE - 1]) + moves);
-		copy = heap_form_tuple(desc, values, nulls);
 		/* delete and insert, so that one path knows about indexes */
-		simple_heap_delete(rel, &tid);
-		{
-			static const AttrNumber id_keys[] = {JOURNAL_LEAD_ID, JOURNAL_FUNNEL_ID, JOURNAL_MOVE};
-			static const AttrNumber text_keys[] = {JOURNAL_LEAD_KEY, JOURNAL_FUNNEL_ID, JOURNAL_MOVE};
-
-			lf_insert_tuple(rel, copy, lead_index(to), 3, to->is_integer ? id_keys : text_keys);
-		}
+		simple_heap_delete(writer->rel, &old->t_self);
+		add_tuple(writer, to->funnel_id, move, &to->key, cmin, heap_form_tuple(desc, values, nulls));
 	}
-	table_close(rel, NoLock);
+	lf_journal_find(writer, &to, 1);
+	from->has_last = false;
 }
 
 int32

@@ -96,22 +96,48 @@ typedef struct JournalRow
 	text	   *reason;
 	text	   *note;
 	text	   *related_key;
-	/* of a row that was read: */
 	bool		written_by_us;	/* in this transaction */
-	CommandId	cmin;			/* then: by which command */
+	CommandId	cmin;			/* then: the command that moved the lead */
 } JournalRow;
 
 extern const char *lf_origin_name(char origin);
 
-/* The last row of the lead, whoever committed it; false if there is none. */
-extern bool lf_journal_last(int32 funnel_id, const LeadKey *key, JournalRow *row);
+/* A lead and its last row, from which the next one goes on. */
+typedef struct Lead
+{
+	int32		funnel_id;
+	LeadKey		key;
+	bool		has_last;
+	JournalRow	last;
+} Lead;
 
-extern void lf_journal_append(int32 funnel_id, const JournalRow *row);
+extern int	lf_lead_compare(const Lead *a, const Lead *b);
+
+/* Reads and writes rows of many leads; to be closed before the caller returns. */
+typedef struct JournalWriter JournalWriter;
+
+extern JournalWriter *lf_journal_open(void);
+extern void lf_journal_close(JournalWriter *writer);
+
+/*
+ * Finds the last rows of the leads, whoever committed them.  The leads come in
+ * the order of lf_lead_compare().
+ */
+extern void lf_journal_find(JournalWriter *writer, Lead **leads, int count);
+
+/* Adds a row, which is the lead's last one from now on. */
+extern void lf_journal_add(JournalWriter *writer, Lead *lead, JournalRow *row);
+
+/* Writes what has been added; closing and finding do so, too. */
+extern void lf_journal_write(JournalWriter *writer);
+
+/* The rows of a lead get another key, behind those that the new key has. */
+extern void lf_journal_rename(JournalWriter *writer, Lead *from, Lead *to, CommandId cmin);
+
+/* For one lead, which is filled in. */
+extern void lf_journal_last(int32 funnel_id, const LeadKey *key, Lead *lead);
+
 extern void lf_journal_append_marker(int32 funnel_id, int32 epoch, TimestampTz effective_at, char origin);
-
-/* The lead's rows get another key, behind those that the new key has. */
-extern void lf_journal_rename(int32 funnel_id, const LeadKey *from, const LeadKey *to,
-							  const JournalRow *last_of_to);
 
 /* How often all leads of the funnel have left at once. */
 extern int32 lf_journal_epoch(int32 funnel_id, Snapshot snapshot);

@@ -19,9 +19,10 @@
 #include "utils/snapmgr.h"
 
 #include "funnel.h"
+#include "moves.h"
+#include "queue.h"
 #include "settings.h"
 #include "stats.h"
-#include "track.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(
@@ -42,10 +43,10 @@ void		_PG_init(void);
 static void
 before_commit(bool may_fold)
 {
-	if (lf_track_is_pending() || lf_stats_is_pending())
+	if (!lf_queue_is_empty() || lf_stats_is_pending())
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
-		lf_track_serve_all();
+		lf_queue_flush_all();
 		lf_stats_flush();
 		PopActiveSnapshot();
 	}
@@ -68,7 +69,8 @@ at_transaction_event(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			lf_track_forget();
+			lf_queue_forget();
+			lf_moves_forget();
 			lf_stats_forget();
 			break;
 		default:
@@ -82,12 +84,12 @@ at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
-		lf_track_drop(subid);
+		lf_queue_drop(subid);
 		lf_stats_drop(subid);
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
-		lf_track_hand_over(subid, parent);
+		lf_queue_hand_over(subid, parent);
 		lf_stats_hand_over(subid, parent);
 	}
 }

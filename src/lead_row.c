@@ -292,6 +292,23 @@ lf_key_equal(const LeadKey *a, const LeadKey *b)
 	return a->is_integer ? a->id == b->id : lf_text_equal(a->key, b->key);
 }
 
+int
+lf_key_compare(const LeadKey *a, const LeadKey *b)
+{
+	int			la;
+	int			lb;
+	int			result;
+
+	if (a->is_integer != b->is_integer)
+		return a->is_integer ? 1 : -1;
+	if (a->is_integer)
+		return a->id < b->id ? -1 : a->id > b->id;
+	la = VARSIZE_ANY_EXHDR(a->key);
+	lb = VARSIZE_ANY_EXHDR(b->key);
+	result = memcmp(VARDATA_ANY(a->key), VARDATA_ANY(b->key), Min(la, lb));
+	return result != 0 ? result : (la < lb ? -1 : la > lb);
+}
+
 char *
 lf_key_string(const LeadKey *key)
 {

@@ -47,6 +47,9 @@ extern bool lf_lead_time(const Funnel *funnel, TupleTableSlot *slot, FunnelColum
 extern text *lf_lead_text(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column);
 
 extern bool lf_key_equal(const LeadKey *a, const LeadKey *b);
+
+/* The order of the collation "C", numbers behind texts. */
+extern int	lf_key_compare(const LeadKey *a, const LeadKey *b);
 extern char *lf_key_string(const LeadKey *key);
 extern bool lf_text_equal(const text *a, const text *b);
 extern bool lf_numeric_equal(Numeric a, Numeric b);

@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ *
+ * event.c
+ *	  One write of one lead, as a trigger sees it.
+ *
+ * IDENTIFICATION
+ *	  src/event.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/rel.h"
+
+#include "event.h"
+#include "settings.h"
+
+/* ---------- reading ---------- */
+
+static text *
+setting_text(const char *value)
+{
+	return value ? cstring_to_text(value) : NULL;
+}
+
+static void
+read_old(const Funnel *funnel, TupleTableSlot *slot, HeapTuple tuple, Event *event)
+{
+	event->has_old = true;
+	lf_lead_state(funnel, slot, &event->old);
+	lf_lead_key(funnel, slot, &event->old_key);
+	if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
+	{
+		event->old_is_ours = true;
+		event->old_cmin = HeapTupleHeaderGetCmin(tuple->t_data);
+	}
+}
+
+static void
+read_new(const Funnel *funnel, TupleTableSlot *slot, HeapTuple tuple, Event *event)
+{
+	event->has_new = true;
+	lf_lead_state(funnel, slot, &event->new);
+	lf_lead_key(funnel, slot, &event->new_key);
+	event->new_cmin = HeapTupleHeaderGetCmin(tuple->t_data);
+	if (event->new.unmapped && funnel->enforce &&
+		SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+		lf_refuse_status(funnel, &event->new_key, event->new.status);
+}
+
+/*
+ * When, why, who.  A date or a reason in a column was given only if this
+ * statement changed it: last year's reason is no reason.
+ */
+static void
+read_circumstances(const Funnel *funnel, TupleTableSlot *old, TupleTableSlot *new, Event *event)
+{
+	TimestampTz before;
+	text	   *reason = new ? lf_lead_text(funnel, new, LF_COL_REASON) : NULL;
+
+	if (new != NULL)
+	{
+		event->has_given = lf_lead_time(funnel, new, LF_COL_ENTERED, &event->given) &&
+			!(old != NULL && lf_lead_time(funnel, old, LF_COL_ENTERED, &before) && before == event->given);
+		event->given_is_day = funnel->type[LF_COL_ENTERED] == DATEOID;
+		event->handover_given = lf_lead_time(funnel, new, LF_COL_HANDOVER, &event->handed_over_at) &&
+			!(old != NULL && lf_lead_time(funnel, old, LF_COL_HANDOVER, &before) && before == event->handed_over_at);
+		if (event->handover_given && TIMESTAMP_NOT_FINITE(event->handed_over_at))
+			event->handover_given = false;
+	}
+	event->keeps_handover = funnel->attnum[LF_COL_HANDOVER] == InvalidAttrNumber;
+	if (reason != NULL && old != NULL && lf_text_equal(reason, lf_lead_text(funnel, old, LF_COL_REASON)))
+		reason = NULL;
+	event->reason_is_setting = reason == NULL;
+	event->reason = reason ? reason : setting_text(lf_setting_reason());
+	event->note = setting_text(lf_setting_note());
+	event->actor = setting_text(lf_setting_actor());
+	if (event->actor == NULL)
+		event->actor = lf_lead_text(funnel, new ? new : old, LF_COL_ACTOR);
+	event->role_name = lf_role_name();
+}
+
+int
+lf_trigger_depth(void)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	return DatumGetInt32(pg_trigger_depth(fcinfo));
+}
+
+void
+lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event)
+{
+	static uint64 serial = 0;
+
+	memset(event, 0, sizeof(*event));
+	event->relid = RelationGetRelid(trigdata->tg_relation);
+	event->root = funnel->root;
+	event->funnel_id = funnel->funnel_id;
+	event->subid = GetCurrentSubTransactionId();
+	event->serial = ++serial;
+	event->depth = lf_trigger_depth();
+	/* a statement keeps its tables open until its triggers are done */
+	event->contended = trigdata->tg_relation->rd_refcnt > 1;
+	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+	{
+		read_new(funnel, trigdata->tg_trigslot, trigdata->tg_trigtuple, event);
+		read_circumstances(funnel, NULL, trigdata->tg_trigslot, event);
+	}
+	else if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+	{
+		read_old(funnel, trigdata->tg_trigslot, trigdata->tg_trigtuple, event);
+		read_new(funnel, trigdata->tg_newslot, trigdata->tg_newtuple, event);
+		read_circumstances(funnel, trigdata->tg_trigslot, trigdata->tg_newslot, event);
+	}
+	else
+	{
+		HeapTupleHeader header = trigdata->tg_trigtuple->t_data;
+
+		read_old(funnel, trigdata->tg_trigslot, trigdata->tg_trigtuple, event);
+		event->new_cmin = HeapTupleHeaderGetCmax(header);
+		event->to_other_partition = HeapTupleHeaderIndicatesMovedPartitions(header);
+		if (event->to_other_partition)
+		{
+			/* for lf_event_join(): what the row had */
+			read_circumstances(funnel, NULL, trigdata->tg_trigslot, event);
+		}
+		else
+			read_circumstances(funnel, trigdata->tg_trigslot, NULL, event);
+	}
+}
+
+/* ---------- copying ---------- */
+
+static text *
+copy_or_share(const text *t, text *like)
+{
+	return t != NULL && lf_text_equal(t, like) ? like : lf_text_copy(t);
+}
+
+static LeadState
+copy_state(const LeadState *state, const LeadState *like)
+{
+	LeadState	result = *state;
+
+	result.status = copy_or_share(state->status, like->status);
+	for (int i = 0; i < LF_DIM_COUNT; i++)
+		result.dims[i] = copy_or_share(state->dims[i], like->dims[i]);
+	result.value = (Numeric) copy_or_share((const text *) state->value, (text *) like->value);
+	return result;
+}
+
+Event *
+lf_event_copy(const Event *event, const Event *like)
+{
+	static const Event nothing;
+	Event	   *copy = palloc(sizeof(Event));
+
+	if (like == NULL)
+		like = &nothing;
+	*copy = *event;
+	copy->new_key = lf_key_copy(&event->new_key);
+	copy->old_key = event->old_key;
+	if (event->old_key.key != NULL)
+		copy->old_key.key = copy_or_share(event->old_key.key, copy->new_key.key);
+	copy->new = copy_state(&event->new, &like->new);
+	copy->old = copy_state(&event->old, &copy->new);
+	copy->actor = copy_or_share(event->actor, like->actor);
+	copy->reason = copy_or_share(event->reason, like->reason);
+	copy->note = copy_or_share(event->note, like->note);
+	copy->role_name = copy_or_share(event->role_name, like->role_name);
+	if (event->shown_key != NULL)
+		copy->shown_key = pstrdup(event->shown_key);
+	return copy;
+}
+
+/* ---------- what it is ---------- */
+
+void
+lf_event_join(Event *insert, const Event *half)
+{
+	insert->has_old = true;
+	insert->old_key = half->old_key;
+	insert->old = half->old;
+	insert->old_is_ours = half->old_is_ours;
+	insert->old_cmin = half->old_cmin;
+	insert->contended |= half->contended;
+	/* as in any UPDATE, what did not change was not given */
+	if (insert->has_given && half->has_given && insert->given == half->given)
+		insert->has_given = false;
+	if (insert->handover_given && half->handover_given && insert->handed_over_at == half->handed_over_at)
+		insert->handover_given = false;
+	if (insert->reason != NULL && !insert->reason_is_setting && lf_text_equal(insert->reason, half->reason))
+		insert->reason = setting_text(lf_setting_reason());
+}
+
+/* One command may delete a lead and insert it again (WITH ... DELETE). */
+static int
+order_in_command(const Event *event)
+{
+	return !event->has_new ? 0 : event->has_old ? 1 : 2;
+}
+
+int
+lf_event_compare(const Event *a, const Event *b)
+{
+	if (a->new_cmin != b->new_cmin)
+		return a->new_cmin < b->new_cmin ? -1 : 1;
+	if (order_in_command(a) != order_in_command(b))
+		return order_in_command(a) - order_in_command(b);
+	return a->serial < b->serial ? -1 : a->serial > b->serial;
+}
+
+bool
+lf_event_changes_key(const Event *event)
+{
+	return event->has_old && event->has_new && !lf_key_equal(&event->old_key, &event->new_key);
+}
+
+const LeadKey *
+lf_event_key(const Event *event)
+{
+	return event->has_new ? &event->new_key : &event->old_key;
+}

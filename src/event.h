@@ -1,0 +1,75 @@
+/*-------------------------------------------------------------------------
+ *
+ * event.h
+ *	  One write of one lead, as a trigger sees it.
+ *
+ * IDENTIFICATION
+ *	  src/event.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEAD_FUNNEL_EVENT_H
+#define LEAD_FUNNEL_EVENT_H
+
+#include "commands/trigger.h"
+
+#include "lead_row.h"
+#include "rules.h"
+
+typedef struct Event
+{
+	Oid			relid;
+	Oid			root;
+	int32		funnel_id;
+	SubTransactionId subid;
+	uint64		serial;
+	int			depth;			/* of triggers, where it came */
+	bool		contended;		/* another statement may be at work on the table */
+	bool		early;			/* what came before it may be still to come */
+	bool		has_old;
+	bool		has_new;
+	LeadKey		old_key;
+	LeadKey		new_key;
+	LeadState	old;
+	LeadState	new;
+	bool		old_is_ours;	/* this transaction made the old version, */
+	CommandId	old_cmin;		/* by this command */
+	CommandId	new_cmin;		/* the command that did this */
+	bool		to_other_partition; /* a DELETE that is half an UPDATE */
+	bool		has_given;
+	TimestampTz given;			/* when the move took effect, says the writer */
+	bool		given_is_day;
+	bool		handover_given;
+	TimestampTz handed_over_at;
+	bool		keeps_handover; /* the funnel has no column for it */
+	text	   *actor;
+	text	   *reason;
+	bool		reason_is_setting;	/* not from the row */
+	text	   *note;
+	text	   *role_name;
+	char		breach;			/* what it broke, if it was let pass */
+	bool		overridden;
+	char	   *shown_key;		/* the old key, if it has been parked */
+} Event;
+
+/* What is read points into the rows. */
+extern void lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event);
+
+/* Copies into the present memory context; shares with "like" (or NULL) what is equal. */
+extern Event *lf_event_copy(const Event *event, const Event *like);
+
+/* Makes an INSERT the UPDATE that it is the second half of. */
+extern void lf_event_join(Event *insert, const Event *half);
+
+/* The order in which the versions of a lead were made. */
+extern int	lf_event_compare(const Event *a, const Event *b);
+
+extern bool lf_event_changes_key(const Event *event);
+
+/* The key that the lead has after the event. */
+extern const LeadKey *lf_event_key(const Event *event);
+
+/* How many triggers are running, each one inside of the next. */
+extern int	lf_trigger_depth(void);
+
+#endif							/* LEAD_FUNNEL_EVENT_H */

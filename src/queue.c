@@ -1,0 +1,865 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue.c
+ *	  Events that have come and are not journalled yet, and their order.
+ *
+ * NOTES
+ *	  Events are journalled in batches, at the end of the statement at the
+ *	  latest.  The rules judge each one when it comes.
+ *
+ *	  Events may come in the wrong order.  If a user's AFTER trigger writes a
+ *	  lead again, the events of that inner statement fire before ours for the
+ *	  outer one does.  But the commands that made the versions of a lead are in
+ *	  order, and each event knows which command made its old and its new
+ *	  version.  So it is enough to know whether an event that belongs before
+ *	  this one may be still to come; if so, this one is early, and waits.  It
+ *	  may be so only if another statement is at work on the same table
+ *	  (rd_refcnt: a statement keeps its tables open until its triggers are
+ *	  done), and then
+ *
+ *	  - this transaction made the old version, no event of the command that did
+ *	    so has come, and the journal says something else than the old version;
+ *	  - or the event takes a key, in a trigger: who had it before may be still
+ *	    to give it up;
+ *	  - or an early event of the same lead waits already.
+ *
+ *	  An event is journalled in the subtransaction that it belongs to: if it
+ *	  were in a deeper one, a rollback of that would undo what is written for a
+ *	  change that stays.
+ *
+ *	  A lead that moves to another partition comes as a DELETE, whose tuple
+ *	  says so, and an INSERT; they are joined to the UPDATE that they are.
+ *
+ * IDENTIFICATION
+ *	  src/queue.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_inherits.h"
+#include "common/hashfn.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "moves.h"
+#include "queue.h"
+
+/* A batch is journalled when it has so many events, or takes so much memory. */
+#define LF_BATCH_EVENTS 1000
+#define LF_BATCH_BYTES (8 * 1024 * 1024)
+
+typedef struct Queue
+{
+	MemoryContext cxt;			/* of the events; emptied with the queue */
+	Event	  **events;			/* in the order in which they came */
+	int			count;
+	int			room;
+	int			total;			/* events in cxt, journalled ones, too */
+	int			nwaiting;		/* early events, and halves */
+	bool		is_mixed;		/* some belong to another subtransaction than the last */
+	HTAB	   *by_key;			/* made when a search is needed, then kept up */
+} Queue;
+
+static Queue queue;
+
+/* Entry of queue.by_key: the events that concern keys of one hash value. */
+typedef struct KeyEntry
+{
+	uint32		hash;
+	List	   *events;
+} KeyEntry;
+
+/* ---------- searching by key ---------- */
+
+static uint32
+hash_key(Oid root, const LeadKey *key)
+{
+	uint32		hash = key->is_integer ?
+		hash_combine(hash_bytes_uint32((uint32) key->id), hash_bytes_uint32((uint32) (key->id >> 32))) :
+		hash_bytes((const unsigned char *) VARDATA_ANY(key->key), VARSIZE_ANY_EXHDR(key->key));
+
+	return hash_combine(hash, root);
+}
+
+static void
+index_event(Event *event, const LeadKey *key)
+{
+	uint32		hash = hash_key(event->root, key);
+	bool		found;
+	KeyEntry   *entry = hash_search(queue.by_key, &hash, HASH_ENTER, &found);
+
+	if (!found)
+		entry->events = NIL;
+	entry->events = lappend(entry->events, event);
+}
+
+static void
+unindex_event(Event *event, const LeadKey *key)
+{
+	uint32		hash = hash_key(event->root, key);
+	KeyEntry   *entry = hash_search(queue.by_key, &hash, HASH_FIND, NULL);
+
+	entry->events = list_delete_ptr(entry->events, event);
+	if (entry->events == NIL)
+		(void) hash_search(queue.by_key, &hash, HASH_REMOVE, NULL);
+}
+
+static void
+index_keys(Event *event, void (*action) (Event *event, const LeadKey *key))
+{
+	MemoryContext previous = MemoryContextSwitchTo(queue.cxt);
+
+	if (event->has_old)
+		action(event, &event->old_key);
+	if (event->has_new && !(event->has_old && lf_key_equal(&event->old_key, &event->new_key)))
+		action(event, &event->new_key);
+	MemoryContextSwitchTo(previous);
+}
+
+static void
+make_index(void)
+{
+	HASHCTL		ctl = {.keysize = sizeof(uint32), .entrysize = sizeof(KeyEntry), .hcxt = queue.cxt};
+
+	queue.by_key = hash_create("lead_funnel events by key", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	for (int i = 0; i < queue.count; i++)
+		index_keys(queue.events[i], index_event);
+}
+
+/* Calls the function for each event in line that concerns the key, until it returns true. */
+typedef bool (*Visitor) (Event *other, const LeadKey *key, const void *arg);
+
+static bool
+visit_key(Oid root, const LeadKey *key, Visitor visitor, const void *arg)
+{
+	uint32		hash = hash_key(root, key);
+	KeyEntry   *entry;
+	ListCell   *cell;
+
+	if (queue.count == 0)
+		return false;
+	if (queue.by_key == NULL)
+		make_index();
+	entry = hash_search(queue.by_key, &hash, HASH_FIND, NULL);
+	if (entry == NULL)
+		return false;
+	foreach(cell, entry->events)
+	{
+		Event	   *other = lfirst(cell);
+
+		if (other->root == root &&
+			((other->has_old && lf_key_equal(&other->old_key, key)) ||
+			 (other->has_new && lf_key_equal(&other->new_key, key))) &&
+			visitor(other, key, arg))
+			return true;
+	}
+	return false;
+}
+
+static bool
+visit_lead(const Event *event, Visitor visitor, const void *arg)
+{
+	return (event->has_old && visit_key(event->root, &event->old_key, visitor, arg)) ||
+		(lf_event_changes_key(event) || !event->has_old ?
+		 visit_key(event->root, &event->new_key, visitor, arg) : false);
+}
+
+/* ---------- who is early ---------- */
+
+static bool
+is_waiting(const Event *event)
+{
+	return event->early || event->to_other_partition;
+}
+
+static void
+set_early(Event *event, bool early)
+{
+	queue.nwaiting += (early ? 1 : 0) - (event->early ? 1 : 0);
+	event->early = early;
+}
+
+/* An event that waits, or that only another subtransaction may journal. */
+static bool
+blocks(Event *other, const LeadKey *key, const void *arg)
+{
+	const Event *event = arg;
+
+	return (other->early || other->subid != event->subid) && !other->to_other_partition;
+}
+
+/* The event that made the old version of the lead. */
+static bool
+made_old_version(Event *other, const LeadKey *key, const void *arg)
+{
+	const Event *event = arg;
+
+	return other->has_new && other->new_cmin == event->old_cmin && lf_key_equal(&other->new_key, key) &&
+		!is_waiting(other) && other->subid == event->subid;
+}
+
+static bool
+is_any(Event *other, const LeadKey *key, const void *arg)
+{
+	return !other->to_other_partition;
+}
+
+/* Whether the old version's own event has been journalled, or will never come. */
+static bool
+is_journalled(const Funnel *funnel, const Event *event)
+{
+	Lead		lead;
+
+	lf_journal_last(funnel->funnel_id, &event->old_key, &lead);
+	if (lead.has_last && lead.last.written_by_us && lead.last.cmin >= event->old_cmin)
+		return true;
+	/* no other event is in line: what made the version changed nothing that we are told of */
+	if (visit_key(event->root, &event->old_key, is_any, NULL))
+		return false;
+	if (!lead.has_last || !lead.last.state.live || lead.last.epoch != funnel->epoch)
+		return !event->old.live;
+	return event->old.live && lf_state_equal(&lead.last.state, &event->old);
+}
+
+/* Whether an event that belongs before this one, and has not come, may yet come. */
+static bool
+is_early(const Funnel *funnel, const Event *event)
+{
+	if (!event->contended)
+		return false;
+	if (!event->has_old || lf_event_changes_key(event))
+	{
+		if (event->depth > 1)
+			return true;
+	}
+	return event->has_old && event->old_is_ours &&
+		!visit_key(event->root, &event->old_key, made_old_version, event) &&
+		!is_journalled(funnel, event);
+}
+
+/* The next version of the lead is not early any more: this event made its old one. */
+static bool
+release_follower(Event *other, const LeadKey *key, const void *arg)
+{
+	const Event *event = arg;
+
+	if (!other->early || !other->has_old || other->subid != event->subid ||
+		!other->old_is_ours || other->old_cmin != event->new_cmin ||
+		lf_event_changes_key(other) || !lf_key_equal(&other->old_key, key))
+		return false;
+	set_early(other, false);
+	/* and so on; there is one next version at most */
+	(void) visit_key(other->root, key, release_follower, other);
+	return true;
+}
+
+/* ---------- adding ---------- */
+
+static void
+append(Event *event)
+{
+	MemoryContext previous;
+
+	if (queue.cxt == NULL)
+		queue.cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel events", ALLOCSET_DEFAULT_SIZES);
+	previous = MemoryContextSwitchTo(queue.cxt);
+	if (queue.count == queue.room)
+	{
+		queue.room = queue.room == 0 ? 16 : queue.room * 2;
+		queue.events = queue.events == NULL ?
+			palloc(queue.room * sizeof(Event *)) :
+			repalloc_huge(queue.events, queue.room * sizeof(Event *));
+	}
+	if (queue.count > 0 && queue.events[queue.count - 1]->subid != event->subid)
+		queue.is_mixed = true;
+	event = lf_event_copy(event, queue.count > 0 ? queue.events[queue.count - 1] : NULL);
+	queue.events[queue.count++] = event;
+	queue.total++;
+	if (is_waiting(event))
+		queue.nwaiting++;
+	MemoryContextSwitchTo(previous);
+	if (queue.by_key != NULL)
+		index_keys(event, index_event);
+}
+
+static void
+remove_at(int i)
+{
+	Event	   *event = queue.events[i];
+
+	if (is_waiting(event))
+		queue.nwaiting--;
+	if (queue.by_key != NULL)
+		index_keys(event, unindex_event);
+	memmove(&queue.events[i], &queue.events[i + 1], (queue.count - i - 1) * sizeof(Event *));
+	queue.count--;
+}
+
+/*
+ * An INSERT may be the second half of a move to another partition: of the
+ * DELETE with its key, or else, the key being changed as well, of the one that
+ * came just before.
+ */
+static void
+join_halves(Event *insert)
+{
+	int			half = -1;
+
+	for (int i = 0; i < queue.count; i++)
+	{
+		const Event *event = queue.events[i];
+
+		if (event->to_other_partition && event->root == insert->root &&
+			(lf_key_equal(&event->old_key, &insert->new_key) ||
+			 (half < 0 && event->serial + 1 == insert->serial)))
+			half = i;
+	}
+	if (half < 0)
+		return;
+	lf_event_join(insert, queue.events[half]);
+	remove_at(half);
+}
+
+typedef enum FlushMode
+{
+	BATCH_IS_FULL,				/* in the middle of a statement */
+	STATEMENT_IS_OVER,
+	TRANSACTION_IS_OVER			/* nothing more can come */
+} FlushMode;
+
+static void flush(FlushMode mode, Oid ended);
+
+static bool
+has_others(const Event *event)
+{
+	return queue.nwaiting > 0 || queue.is_mixed ||
+		(queue.count > 0 && queue.events[queue.count - 1]->subid != event->subid);
+}
+
+void
+lf_queue_add(const Funnel *funnel, Event *event)
+{
+	if (!event->to_other_partition)
+	{
+		if (!event->has_old && queue.nwaiting > 0)
+			join_halves(event);
+		lf_moves_judge(funnel, event);
+		event->early = is_early(funnel, event);
+		if (!event->early && has_others(event))
+		{
+			/* an UPDATE or DELETE of a version that came before all that waits of the lead lets it go on */
+			if (event->has_old && !event->old_is_ours && !lf_event_changes_key(event))
+				(void) visit_key(event->root, &event->old_key, release_follower, event);
+			else if (visit_lead(event, blocks, event))
+				event->early = true;
+			else if (event->has_old)
+				(void) visit_key(event->root, lf_event_key(event), release_follower, event);
+		}
+	}
+	append(event);
+	if (queue.count - queue.nwaiting >= LF_BATCH_EVENTS ||
+		(queue.count > queue.nwaiting && MemoryContextMemAllocated(queue.cxt, false) > LF_BATCH_BYTES))
+		flush(BATCH_IS_FULL, InvalidOid);
+}
+
+/* ---------- journalling ---------- */
+
+/* An event and the leads whose keys it has. */
+typedef struct BatchEvent
+{
+	Event	   *event;
+	Lead	   *lead;
+	Lead	   *old_lead;		/* if the key changes */
+} BatchEvent;
+
+/* The events that are journalled together. */
+typedef struct Batch
+{
+	JournalWriter *writer;
+	int			count;
+	BatchEvent *events;			/* in the order of commands */
+	List	   *kept;			/* events that must wait on */
+} Batch;
+
+static int
+by_command(const void *a, const void *b)
+{
+	return lf_event_compare(((const BatchEvent *) a)->event, ((const BatchEvent *) b)->event);
+}
+
+static Lead *
+make_lead(const Event *event, const LeadKey *key)
+{
+	Lead	   *lead = palloc(sizeof(Lead));
+
+	lead->funnel_id = event->funnel_id;
+	lead->key = *key;
+	lead->has_last = false;
+	return lead;
+}
+
+static int
+by_lead(const void *a, const void *b)
+{
+	return lf_lead_compare(**(Lead **const *) a, **(Lead **const *) b);
+}
+
+/* Gives events of one lead the same Lead, and finds the last rows. */
+static void
+find_leads(Batch *batch)
+{
+	Lead	 ***places = palloc(2 * batch->count * sizeof(Lead **));
+	Lead	  **leads = palloc(2 * batch->count * sizeof(Lead *));
+	int			nplaces = 0;
+	int			nleads = 0;
+
+	for (int i = 0; i < batch->count; i++)
+	{
+		BatchEvent *e = &batch->events[i];
+
+		e->lead = make_lead(e->event, lf_event_key(e->event));
+		places[nplaces++] = &e->lead;
+		e->old_lead = NULL;
+		if (!lf_event_changes_key(e->event))
+			continue;
+		e->old_lead = make_lead(e->event, &e->event->old_key);
+		places[nplaces++] = &e->old_lead;
+	}
+	qsort(places, nplaces, sizeof(Lead **), by_lead);
+	for (int i = 0; i < nplaces; i++)
+	{
+		if (nleads > 0 && lf_lead_compare(leads[nleads - 1], *places[i]) == 0)
+			*places[i] = leads[nleads - 1];
+		else
+			leads[nleads++] = *places[i];
+	}
+	lf_journal_find(batch->writer, leads, nleads);
+}
+
+/* Whether an event that waits on concerns a lead of this one. */
+static bool
+waits_behind_kept(const Batch *batch, const Event *event)
+{
+	ListCell   *cell;
+
+	foreach(cell, batch->kept)
+	{
+		const Event *other = lfirst(cell);
+
+		if (other->funnel_id != event->funnel_id)
+			continue;
+		if ((event->has_old && other->has_old && lf_key_equal(&event->old_key, &other->old_key)) ||
+			(event->has_old && other->has_new && lf_key_equal(&event->old_key, &other->new_key)) ||
+			(event->has_new && other->has_old && lf_key_equal(&event->new_key, &other->old_key)) ||
+			(event->has_new && other->has_new && lf_key_equal(&event->new_key, &other->new_key)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Journals the batch.  What waits for a key that another lead still has, and
+ * what comes behind that, is kept.
+ */
+static void
+write_batch(Batch *batch)
+{
+	batch->kept = NIL;
+	qsort(batch->events, batch->count, sizeof(BatchEvent), by_command);
+	find_leads(batch);
+	for (int i = 0; i < batch->count; i++)
+	{
+		BatchEvent *e = &batch->events[i];
+		Event	   *event = e->event;
+		Funnel	   *funnel = lf_funnel_lookup(event->relid);
+
+		CHECK_FOR_INTERRUPTS();
+		if (funnel == NULL)
+			continue;
+		if ((batch->kept != NIL && waits_behind_kept(batch, event)) ||
+			!lf_moves_write(batch->writer, funnel, event, e->lead, e->old_lead))
+			batch->kept = lappend(batch->kept, event);
+	}
+	lf_journal_write(batch->writer);
+}
+
+/* ---------- keys that are taken ---------- */
+
+/* Another event of the batch gives the lead the key that this one takes from it. */
+static bool
+comes_from_batch(const Event *event, const List *events)
+{
+	const ListCell *cell;
+
+	foreach(cell, events)
+	{
+		const Event *other = lfirst(cell);
+
+		if (other != event && other->has_new && event->old_is_ours &&
+			other->new_cmin == event->old_cmin && lf_key_equal(&other->new_key, &event->old_key))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Keys may go round: each event waits for the key of another one.  So the
+ * leads that are about to get another key leave their old one first.
+ */
+static void
+park_keys(Batch *batch)
+{
+	ListCell   *cell;
+
+	foreach(cell, batch->kept)
+	{
+		Event	   *event = lfirst(cell);
+		Lead	   *from;
+		Lead	   *to;
+		LeadKey		parked = {0};
+
+		if (!lf_event_changes_key(event) || comes_from_batch(event, batch->kept))
+			continue;
+		parked.key = cstring_to_text(psprintf("\001parked " UINT64_FORMAT, event->serial));
+		from = make_lead(event, &event->old_key);
+		to = make_lead(event, &parked);
+		lf_journal_find(batch->writer, &from, 1);
+		lf_journal_rename(batch->writer, from, to, event->new_cmin);
+		event->shown_key = lf_key_string(&event->old_key);
+		event->old_key = parked;
+	}
+}
+
+/*
+ * Rows of the table, and of its partitions, that are in the funnel with this
+ * key.  As a unique index would, waits for a session that is about to delete
+ * one, or to give it another key.
+ */
+static int
+count_rows_of_key(Oid root, const LeadKey *key)
+{
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, find_all_inheritors(root, AccessShareLock, NULL))
+	{
+		Relation	rel;
+		TableScanDesc scan;
+		TupleTableSlot *slot;
+		SnapshotData dirty;
+		TransactionId other = InvalidTransactionId;
+		Funnel	   *funnel = lf_funnel_lookup(lfirst_oid(cell));
+
+		if (funnel == NULL || funnel->root != root || get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
+			continue;
+		InitDirtySnapshot(dirty);
+		rel = table_open(lfirst_oid(cell), AccessShareLock);
+		scan = table_beginscan(rel, &dirty, 0, NULL);
+		slot = table_slot_create(rel, NULL);
+		while (!TransactionIdIsValid(other) && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		{
+			LeadKey		its_key;
+			LeadState	state;
+
+			CHECK_FOR_INTERRUPTS();
+			lf_lead_key(funnel, slot, &its_key);
+			if (!lf_key_equal(&its_key, key))
+				continue;
+			other = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+			lf_lead_state(funnel, slot, &state);
+			count += state.live ? 1 : 0;
+		}
+		ExecDropSingleTupleTableSlot(slot);
+		table_endscan(scan);
+		table_close(rel, AccessShareLock);
+		if (TransactionIdIsValid(other))
+		{
+			XactLockTableWait(other, NULL, NULL, XLTW_None);
+			return count_rows_of_key(root, key);
+		}
+	}
+	return count;
+}
+
+/*
+ * A key that two rows share is an error at the end of the statement.  But the
+ * statement trigger may fire between the events of one query, if that is made
+ * of several statements by WITH: then the other row is gone already, and its
+ * event is on the way.
+ */
+static void
+refuse_shared_keys(const List *events)
+{
+	const ListCell *cell;
+
+	foreach(cell, events)
+	{
+		const Event *event = lfirst(cell);
+		Funnel	   *funnel = lf_funnel_lookup(event->relid);
+
+		if (funnel != NULL && event->has_new && event->new.live &&
+			count_rows_of_key(event->root, &event->new_key) > 1)
+			lf_moves_refuse_duplicate(funnel, &event->new_key);
+	}
+}
+
+/* What is kept waits for keys: of each other, of rows that are gone or are there. */
+static void
+write_kept(Batch *batch, FlushMode mode)
+{
+	List	   *waited = batch->kept;
+
+	batch->count = 0;
+	park_keys(batch);
+	for (int i = 0; i < list_length(waited); i++)
+		batch->events[batch->count++].event = list_nth(waited, i);
+	write_batch(batch);
+	if (batch->kept == NIL)
+		return;
+	refuse_shared_keys(batch->kept);
+	if (mode == TRANSACTION_IS_OVER)
+	{
+		const Event *event = linitial(batch->kept);
+
+		lf_moves_refuse_duplicate(lf_funnel_lookup(event->relid), lf_event_key(event));
+	}
+}
+
+/* ---------- flushing ---------- */
+
+/*
+ * Whether another statement than the one that has just ended, on table "ended",
+ * is at work on the table of an early event.
+ */
+static bool
+is_statement_at_work(Oid ended)
+{
+	bool		is_outermost = !OidIsValid(ended) || lf_trigger_depth() <= 1;
+
+	for (int i = 0; i < queue.count; i++)
+	{
+		Relation	rel;
+		int			others;
+
+		if (!queue.events[i]->early)
+			continue;
+		rel = RelationIdGetRelation(queue.events[i]->relid);
+		if (rel == NULL)
+			continue;
+		others = rel->rd_refcnt - 1;
+		RelationClose(rel);
+		if (others > (is_outermost || queue.events[i]->relid == ended ? 1 : 0))
+			return true;
+	}
+	return false;
+}
+
+/* An early event that another subtransaction has to journal first. */
+static bool
+blocks_forever(Event *other, const LeadKey *key, const void *arg)
+{
+	const Event *event = arg;
+
+	return other->subid != event->subid && !other->to_other_partition && lf_event_compare(other, event) < 0;
+}
+
+static bool
+is_due(const Event *event, FlushMode mode, bool all_have_come, int depth)
+{
+	if (event->subid != GetCurrentSubTransactionId())
+		return false;
+	if (mode == TRANSACTION_IS_OVER)
+		return true;
+	/* the INSERT did not come: a trigger has kept the row from the other partition */
+	if (event->to_other_partition)
+		return mode == STATEMENT_IS_OVER && event->depth >= depth;
+	if (event->early)
+		return all_have_come && !(queue.is_mixed && visit_lead(event, blocks_forever, event));
+	return true;
+}
+
+/* Gives the memory of journalled events back, if that is much. */
+static void
+compact(void)
+{
+	MemoryContext old = queue.cxt;
+	MemoryContext previous;
+	Event	  **events = queue.events;
+
+	if (queue.count == 0)
+	{
+		lf_queue_forget();
+		return;
+	}
+	if (queue.total < 4 * queue.count + LF_BATCH_EVENTS)
+		return;
+	queue.cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel events", ALLOCSET_DEFAULT_SIZES);
+	queue.by_key = NULL;
+	queue.room = queue.total = queue.count;
+	previous = MemoryContextSwitchTo(queue.cxt);
+	queue.events = palloc(queue.room * sizeof(Event *));
+	for (int i = 0; i < queue.count; i++)
+		queue.events[i] = lf_event_copy(events[i], NULL);
+	MemoryContextSwitchTo(previous);
+	MemoryContextDelete(old);
+}
+
+static void
+check_mixed(void)
+{
+	queue.is_mixed = false;
+	for (int i = 1; i < queue.count && !queue.is_mixed; i++)
+		queue.is_mixed = queue.events[i]->subid != queue.events[0]->subid;
+}
+
+/* Takes the events that are due out of the queue. */
+static void
+take_due(Batch *batch, FlushMode mode, Oid ended)
+{
+	bool		all_have_come = mode == STATEMENT_IS_OVER && queue.nwaiting > 0 && !is_statement_at_work(ended);
+	int			depth = lf_trigger_depth();
+	int			left = 0;
+
+	batch->events = palloc(queue.count * sizeof(BatchEvent));
+	batch->count = 0;
+	for (int i = 0; i < queue.count; i++)
+	{
+		if (is_due(queue.events[i], mode, all_have_come, depth))
+			batch->events[batch->count++].event = queue.events[i];
+	}
+	if (batch->count == 0)
+		return;
+	for (int i = 0, due = 0; i < queue.count; i++)
+	{
+		Event	   *event = queue.events[i];
+
+		if (due < batch->count && batch->events[due].event == event)
+		{
+			due++;
+			if (is_waiting(event))
+				queue.nwaiting--;
+			if (queue.by_key != NULL && batch->count < queue.count)
+				index_keys(event, unindex_event);
+		}
+		else
+			queue.events[left++] = event;
+	}
+	queue.count = left;
+	if (left == 0)
+		queue.by_key = NULL;
+}
+
+/* Puts back what waits for a key. */
+static void
+put_back(List *events)
+{
+	ListCell   *cell;
+
+	foreach(cell, events)
+	{
+		Event	   *event = lfirst(cell);
+
+		event->early = true;
+		queue.events[queue.count++] = event;
+		queue.nwaiting++;
+		if (queue.by_key != NULL)
+			index_keys(event, index_event);
+	}
+}
+
+static void
+flush(FlushMode mode, Oid ended)
+{
+	MemoryContext cxt;
+	MemoryContext previous;
+	Batch		batch;
+
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel batch", ALLOCSET_DEFAULT_SIZES);
+	previous = MemoryContextSwitchTo(cxt);
+	take_due(&batch, mode, ended);
+	if (batch.count > 0)
+	{
+		batch.writer = lf_journal_open();
+		write_batch(&batch);
+		if (batch.kept != NIL && mode != BATCH_IS_FULL)
+			write_kept(&batch, mode);
+		lf_journal_close(batch.writer);
+		put_back(batch.kept);
+		if (queue.is_mixed)
+			check_mixed();
+	}
+	MemoryContextSwitchTo(previous);
+	compact();
+	MemoryContextDelete(cxt);
+}
+
+void
+lf_queue_flush(Oid ended)
+{
+	if (queue.count > 0)
+		flush(STATEMENT_IS_OVER, ended);
+}
+
+void
+lf_queue_flush_all(void)
+{
+	if (queue.count > 0)
+		flush(TRANSACTION_IS_OVER, InvalidOid);
+}
+
+/* ---------- the life of the queue ---------- */
+
+bool
+lf_queue_is_empty(void)
+{
+	return queue.count == 0;
+}
+
+void
+lf_queue_forget(void)
+{
+	MemoryContext cxt = queue.cxt;
+
+	if (queue.total == 0)
+		return;
+	memset(&queue, 0, sizeof(queue));
+	queue.cxt = cxt;
+	MemoryContextReset(cxt);
+}
+
+void
+lf_queue_drop(SubTransactionId subid)
+{
+	for (int i = queue.count - 1; i >= 0; i--)
+	{
+		if (queue.events[i]->subid == subid)
+			remove_at(i);
+	}
+	if (queue.count == 0)
+		lf_queue_forget();
+	else
+		check_mixed();
+}
+
+void
+lf_queue_hand_over(SubTransactionId subid, SubTransactionId parent)
+{
+	for (int i = 0; i < queue.count; i++)
+	{
+		if (queue.events[i]->subid == subid)
+			queue.events[i]->subid = parent;
+	}
+	check_mixed();
+}

@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue.h
+ *	  Events that have come and are not journalled yet, and their order.
+ *
+ * IDENTIFICATION
+ *	  src/queue.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEAD_FUNNEL_QUEUE_H
+#define LEAD_FUNNEL_QUEUE_H
+
+#include "event.h"
+
+/* Judges the event and puts it in line. */
+extern void lf_queue_add(const Funnel *funnel, Event *event);
+
+/* Journals what can be: a statement on this table (or invalid: none at all) has ended. */
+extern void lf_queue_flush(Oid ended);
+
+/* Journals everything: before the transaction commits. */
+extern void lf_queue_flush_all(void);
+
+/* The life of what is in memory: lead_funnel.c. */
+extern bool lf_queue_is_empty(void);
+extern void lf_queue_forget(void);
+extern void lf_queue_drop(SubTransactionId subid);
+extern void lf_queue_hand_over(SubTransactionId subid, SubTransactionId parent);
+
+#endif							/* LEAD_FUNNEL_QUEUE_H */
