@@ -1,0 +1,122 @@
+-- A hostile owner, a role that owns nothing, and what is left when owners go or the extension goes
+
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS lead_funnel;
+DROP ROLE IF EXISTS regress_lf_evil, regress_lf_good, regress_lf_heir;
+RESET client_min_messages;
+SET timezone = 'UTC';
+\set SHOW_CONTEXT never
+\pset null -
+
+CREATE ROLE regress_lf_evil;
+CREATE ROLE regress_lf_good;
+CREATE ROLE regress_lf_heir;
+CREATE SCHEMA ho;
+GRANT USAGE, CREATE ON SCHEMA ho TO PUBLIC;
+CREATE FUNCTION ho.try(command text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE command;
+    RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE || ': ' || SQLERRM;
+END $$;
+
+SET ROLE regress_lf_good;
+CREATE TABLE ho.good (id int PRIMARY KEY, stage lead_stage NOT NULL DEFAULT 'lead', owner text);
+SELECT lead_funnel.attach('ho.good', 'stage', 'ho good', owner_column => 'owner');
+INSERT INTO ho.good (id) VALUES (1), (2);
+CREATE TABLE ho.plain (id int PRIMARY KEY, stage text);
+GRANT SELECT, INSERT, TRIGGER, REFERENCES ON ho.good, ho.plain TO regress_lf_evil;
+
+-- nothing can be hung on our tables
+SET ROLE regress_lf_evil;
+SELECT command, ho.try(command)
+FROM unnest(ARRAY['CREATE INDEX ON lead_funnel.journal (lead_id)', 'CREATE RULE r AS ON INSERT TO lead_funnel.delta DO NOTHING',
+    'CREATE TRIGGER t BEFORE INSERT ON lead_funnel.journal FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+    'CREATE POLICY p ON lead_funnel.journal', 'ALTER TABLE lead_funnel.rule DISABLE TRIGGER ALL', 'LOCK TABLE lead_funnel.delta',
+    'CREATE TABLE ho.child () INHERITS (lead_funnel.journal)', 'CREATE STATISTICS ho.s ON lead_id, move FROM lead_funnel.journal',
+    'CREATE TABLE ho.ref (f int REFERENCES lead_funnel.funnel)', 'CREATE FUNCTION lead_funnel.preset_evil() RETURNS int LANGUAGE sql AS ''SELECT 1''',
+    'CREATE VIEW lead_funnel.v AS SELECT 1', 'TRUNCATE lead_funnel.journal', 'DROP EVENT TRIGGER lead_funnel_ddl_drop',
+    'ALTER FUNCTION lead_funnel.track() OWNER TO CURRENT_USER', 'DROP EXTENSION lead_funnel CASCADE']) WITH ORDINALITY AS c (command, position)
+ORDER BY position;
+
+-- nor on somebody else's lead table, with an owner's right to execute track()
+CREATE TABLE ho.evil (id int PRIMARY KEY, stage text, since timestamptz);
+SELECT lead_funnel.attach('ho.evil', 'stage', 'ho evil', entered_column => 'since');
+SELECT command, ho.try(command)
+FROM unnest(ARRAY['CREATE TRIGGER lead_funnel_track AFTER INSERT ON ho.good FOR EACH ROW EXECUTE FUNCTION lead_funnel.track()',
+    'CREATE TABLE ho.part PARTITION OF ho.good DEFAULT', 'CREATE TABLE ho.child () INHERITS (ho.good)', 'ALTER TABLE ho.good DISABLE TRIGGER USER',
+    'ALTER TABLE ho.good ENABLE ROW LEVEL SECURITY', 'SELECT lead_funnel.flush()', 'SELECT lead_funnel.track()']) WITH ORDINALITY AS c (command, position)
+ORDER BY position;
+-- a trigger under our name on a table without a funnel journals nothing
+CREATE TRIGGER lead_funnel_track AFTER INSERT ON ho.plain FOR EACH ROW EXECUTE FUNCTION lead_funnel.track();
+SELECT ho.try($$INSERT INTO ho.plain VALUES (1, 'won')$$);
+-- one more on the other funnel does not count twice
+CREATE TRIGGER lead_funnel_more AFTER INSERT ON ho.good FOR EACH ROW EXECUTE FUNCTION lead_funnel.track();
+SELECT ho.try('INSERT INTO ho.good (id) VALUES (3)');
+SET ROLE regress_lf_good;
+DROP TRIGGER lead_funnel_more ON ho.good;
+DROP TRIGGER lead_funnel_track ON ho.plain;
+-- LIKE copies no trigger
+SET ROLE regress_lf_evil;
+CREATE TABLE ho.copy (LIKE ho.good INCLUDING ALL);
+INSERT INTO ho.copy VALUES (7, 'won');
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'ho.copy'::regclass;
+
+-- a default, a domain and a trigger that write as the writer, not as the extension
+CREATE FUNCTION ho.who() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN current_user || ho.try('DELETE FROM lead_funnel.journal'); END $$;
+CREATE DOMAIN ho.checked AS text CHECK (ho.try('DELETE FROM lead_funnel.journal') <> 'done');
+CREATE TABLE ho.trap (id ho.checked PRIMARY KEY, stage text, who text DEFAULT ho.who());
+INSERT INTO ho.trap VALUES ('a', 'lead');
+RESET ROLE;
+-- attached, verified and rebuilt by a superuser: no expression of the owner's runs
+SELECT lead_funnel.attach('ho.trap', 'stage', 'ho trap', owner_column => 'who');
+SELECT count(*) FROM lead_funnel.verify('ho trap');
+SELECT lead_funnel.rebuild('ho trap');
+SELECT lead, owner FROM lead_funnel.funnel_history WHERE funnel = 'ho trap' ORDER BY lead;
+SELECT lead, to_stage, role_name FROM lead_funnel.funnel_history WHERE funnel = 'ho good' ORDER BY lead_id;
+
+-- a new owner, by REASSIGN OWNED; the old one sees no more
+REASSIGN OWNED BY regress_lf_good TO regress_lf_heir;
+SET ROLE regress_lf_good;
+SELECT count(*) FROM lead_funnel.funnels WHERE funnel = 'ho good';
+SELECT ho.try($$SELECT lead_funnel.suspend('ho good')$$);
+SET ROLE regress_lf_heir;
+UPDATE ho.good SET stage = 'mql' WHERE id = 1;
+SELECT lead_funnel.resume('ho good');
+SELECT stage, leads FROM lead_funnel.funnel_stages WHERE funnel = 'ho good' ORDER BY stage_rank;
+SELECT * FROM lead_funnel.verify('ho good');
+RESET ROLE;
+-- grants on the views keep a role from being dropped until it gives them back
+SELECT ho.try('DROP ROLE regress_lf_good') ~ '^2BP01';
+DROP OWNED BY regress_lf_good;
+DROP ROLE regress_lf_good;
+SELECT * FROM lead_funnel.verify('ho good');
+DROP OWNED BY regress_lf_heir;
+SELECT status, relation FROM lead_funnel.funnel WHERE name = 'ho good';
+
+-- the extension goes: text stays text; a lead_stage column is saved by detach(restore_type)
+CREATE TABLE ho.kept (id int PRIMARY KEY, stage lead_stage DEFAULT 'lead');
+SELECT lead_funnel.attach('ho.kept', 'stage', 'ho kept');
+INSERT INTO ho.kept VALUES (1, 'mql');
+SET client_min_messages = error;
+DROP TABLE ho.copy;
+BEGIN;
+DROP EXTENSION lead_funnel CASCADE;
+SELECT attname FROM pg_attribute WHERE attrelid = 'ho.kept'::regclass AND attnum > 0 AND NOT attisdropped;
+SELECT id, stage FROM ho.evil;
+ROLLBACK;
+BEGIN;
+SELECT lead_funnel.detach('ho kept', restore_type => 'text');
+DROP EXTENSION lead_funnel CASCADE;
+SELECT id, stage, pg_typeof(stage) FROM ho.kept;
+INSERT INTO ho.kept (id) VALUES (2);
+SELECT stage FROM ho.kept WHERE id = 2;
+SELECT id, stage, pg_typeof(stage) FROM ho.trap ORDER BY id;
+SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'lead\_funnel\_%';
+ROLLBACK;
+SELECT lead_funnel.detach('ho kept', purge => true), lead_funnel.detach('ho trap', purge => true), lead_funnel.detach('ho evil', purge => true),
+       lead_funnel.detach('ho good', purge => true);
+DROP SCHEMA ho CASCADE;
+DROP OWNED BY regress_lf_evil, regress_lf_heir;
+DROP ROLE regress_lf_evil, regress_lf_heir;
