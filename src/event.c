@@ -107,8 +107,7 @@ lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event)
 	event->subid = GetCurrentSubTransactionId();
 	event->serial = ++serial;
 	event->depth = lf_trigger_depth();
-	/* a statement keeps its tables open until its triggers are done */
-	event->contended = trigdata->tg_relation->rd_refcnt > 1;
+	event->refcnt = trigdata->tg_relation->rd_refcnt;
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 	{
 		read_new(funnel, trigdata->tg_trigslot, trigdata->tg_trigtuple, event);
@@ -191,7 +190,7 @@ lf_event_join(Event *insert, const Event *half)
 	insert->old = half->old;
 	insert->old_is_ours = half->old_is_ours;
 	insert->old_cmin = half->old_cmin;
-	insert->contended |= half->contended;
+	insert->refcnt = Max(insert->refcnt, half->refcnt);
 	/* as in any UPDATE, what did not change was not given */
 	if (insert->has_given && half->has_given && insert->given == half->given)
 		insert->has_given = false;

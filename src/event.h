@@ -16,6 +16,15 @@
 #include "lead_row.h"
 #include "rules.h"
 
+/* Why an event cannot be journalled yet. */
+typedef enum Wait
+{
+	WAIT_FOR_NOTHING,
+	WAIT_FOR_EARLIER,			/* an event that belongs before it may be still to come */
+	WAIT_FOR_LEAD,				/* another event of the lead waits */
+	WAIT_FOR_KEY				/* the journal has another lead with its key in the funnel */
+} Wait;
+
 typedef struct Event
 {
 	Oid			relid;
@@ -24,8 +33,8 @@ typedef struct Event
 	SubTransactionId subid;
 	uint64		serial;
 	int			depth;			/* of triggers, where it came */
-	bool		contended;		/* another statement may be at work on the table */
-	bool		early;			/* what came before it may be still to come */
+	int			refcnt;			/* how often its table was open: by one statement or several */
+	Wait		wait;
 	bool		has_old;
 	bool		has_new;
 	LeadKey		old_key;

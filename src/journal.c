@@ -675,6 +675,9 @@ lf_journal_write(JournalWriter *writer)
 			insert_into_all_indexes(writer->rel, writer->rows[i].tuple);
 	}
 	error_context_stack = context.previous;
+	/* the tuples may live shorter than the slots */
+	for (int i = 0; i < Min(writer->count, writer->nslots); i++)
+		ExecClearTuple(writer->slots[i]);
 	writer->count = 0;
 }
 

@@ -448,25 +448,39 @@ write_unmapped(JournalWriter *writer, const Funnel *funnel, const Event *event, 
 }
 
 bool
-lf_moves_write(JournalWriter *writer, Funnel *funnel, Event *event, Lead *lead, Lead *old_lead)
+lf_moves_write(JournalWriter *writer, Funnel *funnel, Event *event, Lead *lead, Lead *old_lead, bool force)
 {
 	bool		was_in = event->has_old && event->old.live;
 	bool		is_in = event->has_new && event->new.live;
-	bool		journalled_after;
 
 	/* another lead must first give up the key */
-	if ((old_lead != NULL || (is_in && !event->has_old)) && is_live(funnel, lead))
-		return false;
-	if (old_lead != NULL)
-		write_new_key(writer, funnel, event, lead, old_lead);
+	if (is_in && (!was_in || old_lead != NULL) && is_live(funnel, lead))
+	{
+		LeadState	out = {.live = false};
 
-	/* what a later event said stands, and was counted as a gap before it */
-	journalled_after = lead->has_last && lead->last.written_by_us && lead->last.cmin > event->new_cmin;
+		if (!force)
+			return false;
+		/* there is no other row: that went while the trigger was off, or it is this one */
+		if (!event->has_old || old_lead != NULL)
+			lf_moves_set_state(writer, funnel, lead, &out, event->new_cmin);
+	}
+
+	/*
+	 * The history goes with the row.  But a row that is out may share its key
+	 * with one that is in, whose history it then is: soft-deleted rows do so.
+	 */
+	if (old_lead != NULL && (was_in || !is_live(funnel, old_lead)))
+	{
+		if (is_live(funnel, lead))
+			lead = old_lead;
+		else
+			write_new_key(writer, funnel, event, lead, old_lead);
+	}
 
 	if (was_in && is_in && is_live(funnel, lead) && lf_state_equal(&event->old, &event->new))
 		write_handover(writer, funnel, event, lead);
-	else if (journalled_after)
-		return true;
+	else if (lead->has_last && lead->last.written_by_us && lead->last.cmin > event->new_cmin)
+		return true;			/* what a later event said stands, and was counted as a gap before it */
 	else if (was_in && is_in)
 	{
 		/*
@@ -481,9 +495,10 @@ lf_moves_write(JournalWriter *writer, Funnel *funnel, Event *event, Lead *lead, 
 	}
 	else if (is_in)
 		write_move(writer, funnel, event, lead);
-	else if (is_live(funnel, lead))
+	else if (was_in && is_live(funnel, lead))
 		write_exit(writer, funnel, event, lead);
-	else if (event->has_new && event->new.unmapped && !(event->has_old && event->old.unmapped))
+	else if (event->has_new && event->new.unmapped && !(event->has_old && event->old.unmapped) &&
+			 !is_live(funnel, lead))
 		write_unmapped(writer, funnel, event, lead);
 	return true;
 }

@@ -19,10 +19,11 @@ extern void lf_moves_judge(const Funnel *funnel, Event *event);
 
 /*
  * Journals an event: of "lead", which had the key of "old_lead" before if that
- * is another one.  If the key is taken by a lead that is still in the funnel,
- * nothing is done and the result is false.
+ * is another one.  If the journal has another lead with the key in the funnel,
+ * nothing is done and the result is false; or, by force, that one is taken out.
  */
-extern bool lf_moves_write(JournalWriter *writer, Funnel *funnel, Event *event, Lead *lead, Lead *old_lead);
+extern bool lf_moves_write(JournalWriter *writer, Funnel *funnel, Event *event, Lead *lead, Lead *old_lead,
+						   bool force);
 
 /* The error of a key that two rows share. */
 lf_noreturn extern void lf_moves_refuse_duplicate(const Funnel *funnel, const LeadKey *key);

@@ -12,16 +12,19 @@
  *	  outer one does.  But the commands that made the versions of a lead are in
  *	  order, and each event knows which command made its old and its new
  *	  version.  So it is enough to know whether an event that belongs before
- *	  this one may be still to come; if so, this one is early, and waits.  It
- *	  may be so only if another statement is at work on the same table
- *	  (rd_refcnt: a statement keeps its tables open until its triggers are
- *	  done), and then
+ *	  this one may be still to come; if so, this one waits.  It may be so only
+ *	  if another statement is at work on the same table.  A statement keeps its
+ *	  tables open until its triggers are done, so rd_refcnt is more than one
+ *	  then (a scan counts as well, so it may be so without another statement).
+ *	  And either
  *
  *	  - this transaction made the old version, no event of the command that did
  *	    so has come, and the journal says something else than the old version;
  *	  - or the event takes a key, in a trigger: who had it before may be still
- *	    to give it up;
- *	  - or an early event of the same lead waits already.
+ *	    to give it up.
+ *
+ *	  Whatever else concerns the lead waits behind it.  All have come when the
+ *	  outermost statement ends.
  *
  *	  An event is journalled in the subtransaction that it belongs to: if it
  *	  were in a deeper one, a rollback of that would undo what is written for a
@@ -67,7 +70,7 @@ typedef struct Queue
 	int			count;
 	int			room;
 	int			total;			/* events in cxt, journalled ones, too */
-	int			nwaiting;		/* early events, and halves */
+	int			nwaiting;		/* those that wait, and halves */
 	bool		is_mixed;		/* some belong to another subtransaction than the last */
 	HTAB	   *by_key;			/* made when a search is needed, then kept up */
 } Queue;
@@ -181,14 +184,7 @@ visit_lead(const Event *event, Visitor visitor, const void *arg)
 static bool
 is_waiting(const Event *event)
 {
-	return event->early || event->to_other_partition;
-}
-
-static void
-set_early(Event *event, bool early)
-{
-	queue.nwaiting += (early ? 1 : 0) - (event->early ? 1 : 0);
-	event->early = early;
+	return event->wait != WAIT_FOR_NOTHING || event->to_other_partition;
 }
 
 /* An event that waits, or that only another subtransaction may journal. */
@@ -197,7 +193,7 @@ blocks(Event *other, const LeadKey *key, const void *arg)
 {
 	const Event *event = arg;
 
-	return (other->early || other->subid != event->subid) && !other->to_other_partition;
+	return (other->wait != WAIT_FOR_NOTHING || other->subid != event->subid) && !other->to_other_partition;
 }
 
 /* The event that made the old version of the lead. */
@@ -237,7 +233,7 @@ is_journalled(const Funnel *funnel, const Event *event)
 static bool
 is_early(const Funnel *funnel, const Event *event)
 {
-	if (!event->contended)
+	if (event->refcnt <= 1)
 		return false;
 	if (!event->has_old || lf_event_changes_key(event))
 	{
@@ -249,17 +245,18 @@ is_early(const Funnel *funnel, const Event *event)
 		!is_journalled(funnel, event);
 }
 
-/* The next version of the lead is not early any more: this event made its old one. */
+/* The next version of the lead need not wait any more: this event made its old one. */
 static bool
 release_follower(Event *other, const LeadKey *key, const void *arg)
 {
 	const Event *event = arg;
 
-	if (!other->early || !other->has_old || other->subid != event->subid ||
+	if (other->wait != WAIT_FOR_EARLIER || !other->has_old || other->subid != event->subid ||
 		!other->old_is_ours || other->old_cmin != event->new_cmin ||
 		lf_event_changes_key(other) || !lf_key_equal(&other->old_key, key))
 		return false;
-	set_early(other, false);
+	other->wait = WAIT_FOR_NOTHING;
+	queue.nwaiting--;
 	/* and so on; there is one next version at most */
 	(void) visit_key(other->root, key, release_follower, other);
 	return true;
@@ -339,7 +336,7 @@ typedef enum FlushMode
 	TRANSACTION_IS_OVER			/* nothing more can come */
 } FlushMode;
 
-static void flush(FlushMode mode, Oid ended);
+static void flush(FlushMode mode);
 
 static bool
 has_others(const Event *event)
@@ -356,14 +353,15 @@ lf_queue_add(const Funnel *funnel, Event *event)
 		if (!event->has_old && queue.nwaiting > 0)
 			join_halves(event);
 		lf_moves_judge(funnel, event);
-		event->early = is_early(funnel, event);
-		if (!event->early && has_others(event))
+		if (is_early(funnel, event))
+			event->wait = WAIT_FOR_EARLIER;
+		else if (has_others(event))
 		{
 			/* an UPDATE or DELETE of a version that came before all that waits of the lead lets it go on */
 			if (event->has_old && !event->old_is_ours && !lf_event_changes_key(event))
 				(void) visit_key(event->root, &event->old_key, release_follower, event);
 			else if (visit_lead(event, blocks, event))
-				event->early = true;
+				event->wait = WAIT_FOR_LEAD;
 			else if (event->has_old)
 				(void) visit_key(event->root, lf_event_key(event), release_follower, event);
 		}
@@ -371,7 +369,7 @@ lf_queue_add(const Funnel *funnel, Event *event)
 	append(event);
 	if (queue.count - queue.nwaiting >= LF_BATCH_EVENTS ||
 		(queue.count > queue.nwaiting && MemoryContextMemAllocated(queue.cxt, false) > LF_BATCH_BYTES))
-		flush(BATCH_IS_FULL, InvalidOid);
+		flush(BATCH_IS_FULL);
 }
 
 /* ---------- journalling ---------- */
@@ -469,12 +467,20 @@ waits_behind_kept(const Batch *batch, const Event *event)
 	return false;
 }
 
+/* What is journalled although the journal has its key in the funnel. */
+typedef enum Force
+{
+	FORCE_NONE,
+	FORCE_SAME_KEY,				/* a row that had the key before, out of the funnel */
+	FORCE_ALL
+} Force;
+
 /*
  * Journals the batch.  What waits for a key that another lead still has, and
  * what comes behind that, is kept.
  */
 static void
-write_batch(Batch *batch)
+write_batch(Batch *batch, Force force)
 {
 	batch->kept = NIL;
 	qsort(batch->events, batch->count, sizeof(BatchEvent), by_command);
@@ -489,7 +495,8 @@ write_batch(Batch *batch)
 		if (funnel == NULL)
 			continue;
 		if ((batch->kept != NIL && waits_behind_kept(batch, event)) ||
-			!lf_moves_write(batch->writer, funnel, event, e->lead, e->old_lead))
+			!lf_moves_write(batch->writer, funnel, event, e->lead, e->old_lead,
+							force == FORCE_ALL || (force == FORCE_SAME_KEY && event->has_old && e->old_lead == NULL)))
 			batch->kept = lappend(batch->kept, event);
 	}
 	lf_journal_write(batch->writer);
@@ -529,15 +536,18 @@ park_keys(Batch *batch)
 		Lead	   *from;
 		Lead	   *to;
 		LeadKey		parked = {0};
+		MemoryContext previous;
 
 		if (!lf_event_changes_key(event) || comes_from_batch(event, batch->kept))
 			continue;
+		previous = MemoryContextSwitchTo(queue.cxt);
 		parked.key = cstring_to_text(psprintf("\001parked " UINT64_FORMAT, event->serial));
+		event->shown_key = lf_key_string(&event->old_key);
+		MemoryContextSwitchTo(previous);
 		from = make_lead(event, &event->old_key);
 		to = make_lead(event, &parked);
 		lf_journal_find(batch->writer, &from, 1);
 		lf_journal_rename(batch->writer, from, to, event->new_cmin);
-		event->shown_key = lf_key_string(&event->old_key);
 		event->old_key = parked;
 	}
 }
@@ -615,69 +625,75 @@ refuse_shared_keys(const List *events)
 	}
 }
 
+static void
+write_again(Batch *batch, Force force)
+{
+	ListCell   *cell;
+
+	batch->count = 0;
+	foreach(cell, batch->kept)
+		batch->events[batch->count++].event = lfirst(cell);
+	write_batch(batch, force);
+}
+
 /* What is kept waits for keys: of each other, of rows that are gone or are there. */
 static void
 write_kept(Batch *batch, FlushMode mode)
 {
-	List	   *waited = batch->kept;
-
-	batch->count = 0;
 	park_keys(batch);
-	for (int i = 0; i < list_length(waited); i++)
-		batch->events[batch->count++].event = list_nth(waited, i);
-	write_batch(batch);
+	write_again(batch, FORCE_NONE);
 	if (batch->kept == NIL)
 		return;
 	refuse_shared_keys(batch->kept);
-	if (mode == TRANSACTION_IS_OVER)
-	{
-		const Event *event = linitial(batch->kept);
-
-		lf_moves_refuse_duplicate(lf_funnel_lookup(event->relid), lf_event_key(event));
-	}
+	write_again(batch, mode == TRANSACTION_IS_OVER ? FORCE_ALL : FORCE_SAME_KEY);
 }
 
 /* ---------- flushing ---------- */
 
 /*
- * Whether another statement than the one that has just ended, on table "ended",
- * is at work on the table of an early event.
+ * Whether all events that belong before an early one have come: the statement
+ * that it came from is over, and so is the one around it.
  */
 static bool
-is_statement_at_work(Oid ended)
+all_have_come(const Event *event, int depth)
 {
-	bool		is_outermost = !OidIsValid(ended) || lf_trigger_depth() <= 1;
+	Relation	rel;
+	int			refcnt;
 
-	for (int i = 0; i < queue.count; i++)
-	{
-		Relation	rel;
-		int			others;
-
-		if (!queue.events[i]->early)
-			continue;
-		rel = RelationIdGetRelation(queue.events[i]->relid);
-		if (rel == NULL)
-			continue;
-		others = rel->rd_refcnt - 1;
-		RelationClose(rel);
-		if (others > (is_outermost || queue.events[i]->relid == ended ? 1 : 0))
-			return true;
-	}
-	return false;
+	if (depth != 1 || event->depth > 1)
+		return depth <= 1;
+	/* it came from a function that a query calls */
+	rel = RelationIdGetRelation(event->relid);
+	if (rel == NULL)
+		return true;
+	refcnt = rel->rd_refcnt - 1;
+	RelationClose(rel);
+	return refcnt < event->refcnt;
 }
 
-/* An early event that another subtransaction has to journal first. */
-static bool
-blocks_forever(Event *other, const LeadKey *key, const void *arg)
+/* An event that has to be journalled before, but cannot be yet. */
+typedef struct Blocked
 {
-	const Event *event = arg;
+	const Event *event;
+	int			depth;
+} Blocked;
 
-	return other->subid != event->subid && !other->to_other_partition && lf_event_compare(other, event) < 0;
+static bool
+is_in_the_way(Event *other, const LeadKey *key, const void *arg)
+{
+	const Blocked *blocked = arg;
+
+	if (other == blocked->event || other->to_other_partition || lf_event_compare(other, blocked->event) > 0)
+		return false;
+	return other->subid != blocked->event->subid ||
+		(other->wait == WAIT_FOR_EARLIER && !all_have_come(other, blocked->depth));
 }
 
 static bool
-is_due(const Event *event, FlushMode mode, bool all_have_come, int depth)
+is_due(const Event *event, FlushMode mode, int depth)
 {
+	Blocked		blocked = {event, depth};
+
 	if (event->subid != GetCurrentSubTransactionId())
 		return false;
 	if (mode == TRANSACTION_IS_OVER)
@@ -685,9 +701,11 @@ is_due(const Event *event, FlushMode mode, bool all_have_come, int depth)
 	/* the INSERT did not come: a trigger has kept the row from the other partition */
 	if (event->to_other_partition)
 		return mode == STATEMENT_IS_OVER && event->depth >= depth;
-	if (event->early)
-		return all_have_come && !(queue.is_mixed && visit_lead(event, blocks_forever, event));
-	return true;
+	if (event->wait == WAIT_FOR_NOTHING)
+		return true;
+	return mode == STATEMENT_IS_OVER &&
+		(event->wait != WAIT_FOR_EARLIER || all_have_come(event, depth)) &&
+		!visit_lead(event, is_in_the_way, &blocked);
 }
 
 /* Gives the memory of journalled events back, if that is much. */
@@ -726,9 +744,8 @@ check_mixed(void)
 
 /* Takes the events that are due out of the queue. */
 static void
-take_due(Batch *batch, FlushMode mode, Oid ended)
+take_due(Batch *batch, FlushMode mode)
 {
-	bool		all_have_come = mode == STATEMENT_IS_OVER && queue.nwaiting > 0 && !is_statement_at_work(ended);
 	int			depth = lf_trigger_depth();
 	int			left = 0;
 
@@ -736,7 +753,7 @@ take_due(Batch *batch, FlushMode mode, Oid ended)
 	batch->count = 0;
 	for (int i = 0; i < queue.count; i++)
 	{
-		if (is_due(queue.events[i], mode, all_have_come, depth))
+		if (is_due(queue.events[i], mode, depth))
 			batch->events[batch->count++].event = queue.events[i];
 	}
 	if (batch->count == 0)
@@ -771,7 +788,7 @@ put_back(List *events)
 	{
 		Event	   *event = lfirst(cell);
 
-		event->early = true;
+		event->wait = WAIT_FOR_KEY;
 		queue.events[queue.count++] = event;
 		queue.nwaiting++;
 		if (queue.by_key != NULL)
@@ -780,7 +797,7 @@ put_back(List *events)
 }
 
 static void
-flush(FlushMode mode, Oid ended)
+flush(FlushMode mode)
 {
 	MemoryContext cxt;
 	MemoryContext previous;
@@ -788,11 +805,11 @@ flush(FlushMode mode, Oid ended)
 
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel batch", ALLOCSET_DEFAULT_SIZES);
 	previous = MemoryContextSwitchTo(cxt);
-	take_due(&batch, mode, ended);
+	take_due(&batch, mode);
 	if (batch.count > 0)
 	{
 		batch.writer = lf_journal_open();
-		write_batch(&batch);
+		write_batch(&batch, FORCE_NONE);
 		if (batch.kept != NIL && mode != BATCH_IS_FULL)
 			write_kept(&batch, mode);
 		lf_journal_close(batch.writer);
@@ -806,17 +823,17 @@ flush(FlushMode mode, Oid ended)
 }
 
 void
-lf_queue_flush(Oid ended)
+lf_queue_flush(void)
 {
 	if (queue.count > 0)
-		flush(STATEMENT_IS_OVER, ended);
+		flush(STATEMENT_IS_OVER);
 }
 
 void
 lf_queue_flush_all(void)
 {
 	if (queue.count > 0)
-		flush(TRANSACTION_IS_OVER, InvalidOid);
+		flush(TRANSACTION_IS_OVER);
 }
 
 /* ---------- the life of the queue ---------- */

@@ -16,8 +16,8 @@
 /* Judges the event and puts it in line. */
 extern void lf_queue_add(const Funnel *funnel, Event *event);
 
-/* Journals what can be: a statement on this table (or invalid: none at all) has ended. */
-extern void lf_queue_flush(Oid ended);
+/* Journals what can be: at the end of a statement. */
+extern void lf_queue_flush(void);
 
 /* Journals everything: before the transaction commits. */
 extern void lf_queue_flush_all(void);

@@ -95,7 +95,7 @@ lf_track(PG_FUNCTION_ARGS)
 void
 lf_track_flush(void)
 {
-	lf_queue_flush(InvalidOid);
+	lf_queue_flush();
 	lf_stats_flush();
 }
 
@@ -103,9 +103,7 @@ lf_track_flush(void)
 Datum
 lf_flush(PG_FUNCTION_ARGS)
 {
-	lf_queue_flush(CALLED_AS_TRIGGER(fcinfo) ?
-				   RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) : InvalidOid);
-	lf_stats_flush();
+	lf_track_flush();
 	return PointerGetDatum(NULL);
 }
 
