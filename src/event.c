@@ -39,6 +39,7 @@ read_old(const Funnel *funnel, TupleTableSlot *slot, HeapTuple tuple, Event *eve
 	{
 		event->old_is_ours = true;
 		event->old_cmin = HeapTupleHeaderGetCmin(tuple->t_data);
+		event->old_was_inserted = (tuple->t_data->t_infomask & HEAP_UPDATED) == 0;
 	}
 }
 
@@ -190,6 +191,7 @@ lf_event_join(Event *insert, const Event *half)
 	insert->old = half->old;
 	insert->old_is_ours = half->old_is_ours;
 	insert->old_cmin = half->old_cmin;
+	insert->old_was_inserted = half->old_was_inserted;
 	insert->refcnt = Max(insert->refcnt, half->refcnt);
 	/* as in any UPDATE, what did not change was not given */
 	if (insert->has_given && half->has_given && insert->given == half->given)

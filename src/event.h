@@ -42,7 +42,8 @@ typedef struct Event
 	LeadState	old;
 	LeadState	new;
 	bool		old_is_ours;	/* this transaction made the old version, */
-	CommandId	old_cmin;		/* by this command */
+	CommandId	old_cmin;		/* by this command, */
+	bool		old_was_inserted;	/* not by an UPDATE */
 	CommandId	new_cmin;		/* the command that did this */
 	bool		to_other_partition; /* a DELETE that is half an UPDATE */
 	bool		has_given;

@@ -221,6 +221,9 @@ is_journalled(const Funnel *funnel, const Event *event)
 	lf_journal_last(funnel->funnel_id, &event->old_key, &lead);
 	if (lead.has_last && lead.last.written_by_us && lead.last.cmin >= event->old_cmin)
 		return true;
+	/* each INSERT is an event; it may be still to come if a trigger is at work */
+	if (event->old_was_inserted && event->depth > 1)
+		return false;
 	/* no other event is in line: what made the version changed nothing that we are told of */
 	if (visit_key(event->root, &event->old_key, is_any, NULL))
 		return false;
@@ -251,7 +254,7 @@ release_follower(Event *other, const LeadKey *key, const void *arg)
 {
 	const Event *event = arg;
 
-	if (other->wait != WAIT_FOR_EARLIER || !other->has_old || other->subid != event->subid ||
+	if (!event->has_new || other->wait != WAIT_FOR_EARLIER || !other->has_old || other->subid != event->subid ||
 		!other->old_is_ours || other->old_cmin != event->new_cmin ||
 		lf_event_changes_key(other) || !lf_key_equal(&other->old_key, key))
 		return false;
