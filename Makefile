@@ -12,10 +12,14 @@ OBJS = \
 	src/rules.o \
 	src/lead_row.o \
 	src/journal.o \
+	src/cells.o \
 	src/stats.o \
 	src/event.o \
 	src/moves.o \
 	src/queue.o \
+	src/fold.o \
+	src/reading.o \
+	src/readers.o \
 	src/track.o \
 	src/calendar.o \
 	src/admin.o \

@@ -29,9 +29,6 @@ extern void lf_stats_note_all_out(int32 funnel_id, DateADT day);
 /* Appends what this subtransaction has noted. */
 extern void lf_stats_flush(void);
 
-/* Takes the deltas that all can see into a new generation. */
-extern bool lf_stats_fold(int32 funnel_id, bool wait);
-
 /* The life of what is in memory: lead_funnel.c. */
 extern bool lf_stats_is_pending(void);
 extern void lf_stats_maybe_fold(void);

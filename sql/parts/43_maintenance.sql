@@ -87,8 +87,7 @@ CREATE FUNCTION lead_funnel._wrong_cells(funnel_id pg_catalog.int4)
           WHERE s.funnel_id = _wrong_cells.funnel_id
           UNION ALL
           SELECT -1, s.stage, s.source, s.campaign, s.owner, s.segment, s.currency, s.leads, s.value
-          FROM lead_funnel._stock AS s
-          WHERE s.funnel_id = _wrong_cells.funnel_id) AS c
+          FROM lead_funnel._stock(_wrong_cells.funnel_id, NULL) AS s) AS c
     GROUP BY c.stage, c.source, c.campaign, c.owner, c.segment, c.currency
     HAVING sum(c.sign * c.leads) <> 0 OR sum(c.sign * c.value) <> 0
 $$;

@@ -11,12 +11,53 @@
 -- a row comparison of such a column with a text fails. Only lead keeps it, as
 -- the index on lead_key needs.
 --
--- The statistics views are "_readable CROSS JOIN LATERAL (... GROUP BY ...)":
--- only the funnels asked for are read, and a condition on day, stage or a
--- dimension is pushed below the GROUP BY.
+-- The stock is read by a function in C: planning the query that would do the
+-- same took longer than reading. It is a query of flows that must be asked for
+-- days, so those are read from their table, where a condition on day finds the
+-- index, and only the deltas come from a function.
 --
 
 -- Internal views
+
+-- Views call functions with the rights of their reader, so everybody may call
+-- these, whatever the default privileges are. They look themselves who it is.
+CREATE FUNCTION lead_funnel._may_read(relation pg_catalog.regclass, attached_by pg_catalog.name)
+    RETURNS pg_catalog.bool
+    LANGUAGE C STABLE PARALLEL SAFE COST 10
+    AS 'MODULE_PATHNAME', 'lf_may_read_sql';
+COMMENT ON FUNCTION lead_funnel._may_read(pg_catalog.regclass, pg_catalog.name) IS
+    'whether the current user may read the funnel of a table: as its owner, as a reader or, once it is gone, as the role that attached it';
+GRANT EXECUTE ON FUNCTION lead_funnel._may_read(pg_catalog.regclass, pg_catalog.name) TO PUBLIC;
+
+CREATE FUNCTION lead_funnel._stock(funnel_id pg_catalog.int4, missing pg_catalog.text)
+    RETURNS TABLE (stage @extschema@.lead_stage, source pg_catalog.text, campaign pg_catalog.text,
+                   owner pg_catalog.text, segment pg_catalog.text, currency pg_catalog.text,
+                   leads pg_catalog.int8, value pg_catalog.numeric)
+    LANGUAGE C STABLE PARALLEL SAFE COST 1000 ROWS 100
+    AS 'MODULE_PATHNAME', 'lf_stock';
+COMMENT ON FUNCTION lead_funnel._stock(pg_catalog.int4, pg_catalog.text) IS
+    'leads and value per stage and dimensions now; the second argument stands for a missing dimension';
+GRANT EXECUTE ON FUNCTION lead_funnel._stock(pg_catalog.int4, pg_catalog.text) TO PUBLIC;
+
+-- the columns of flow_cell, in its order
+CREATE FUNCTION lead_funnel._flow_tail(funnel_id pg_catalog.int4)
+    RETURNS TABLE (day pg_catalog.date, opening pg_catalog.int8, entries pg_catalog.int8, exits pg_catalog.int8,
+                   adjustments pg_catalog.int8, stage @extschema@.lead_stage, value_in pg_catalog.numeric,
+                   value_out pg_catalog.numeric, value_adjustments pg_catalog.numeric, source pg_catalog.text,
+                   campaign pg_catalog.text, owner pg_catalog.text, segment pg_catalog.text, currency pg_catalog.text)
+    LANGUAGE C STABLE PARALLEL SAFE COST 1000 ROWS 100
+    AS 'MODULE_PATHNAME', 'lf_flow_tail';
+COMMENT ON FUNCTION lead_funnel._flow_tail(pg_catalog.int4) IS
+    'flows per day, stage and dimensions of the deltas that no fold has taken in yet';
+GRANT EXECUTE ON FUNCTION lead_funnel._flow_tail(pg_catalog.int4) TO PUBLIC;
+
+CREATE FUNCTION lead_funnel._pending_deltas(funnel_id pg_catalog.int4)
+    RETURNS pg_catalog.int8
+    LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000
+    AS 'MODULE_PATHNAME', 'lf_pending_deltas';
+COMMENT ON FUNCTION lead_funnel._pending_deltas(pg_catalog.int4) IS
+    'number of deltas that no fold has taken in yet';
+GRANT EXECUTE ON FUNCTION lead_funnel._pending_deltas(pg_catalog.int4) TO PUBLIC;
 
 -- OFFSET 0 keeps the planner from asking for roles once per journal row.
 CREATE VIEW lead_funnel._readable AS
@@ -33,27 +74,10 @@ SELECT f.funnel_id,
     f.entered_column,
     f.attached_at
 FROM lead_funnel.funnel f
-LEFT JOIN pg_catalog.pg_class c ON c.oid = f.relation
-WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE')
-    -- roles by a join, since pg_has_role(name, ...) raises an error for one
-    -- that does not exist
-    OR EXISTS (
-        SELECT FROM pg_catalog.pg_roles a
-        WHERE a.rolname = ANY (ARRAY(
-                SELECT m.role FROM lead_funnel.reader m
-                UNION ALL
-                SELECT 'pg_read_all_data'::pg_catalog.name))
-            AND pg_catalog.pg_has_role(a.oid, 'USAGE'))
-    OR EXISTS (
-        SELECT FROM pg_catalog.pg_roles a
-        WHERE a.rolname = CURRENT_USER AND a.rolsuper)
-    -- detached, or the table is gone
-    OR c.oid IS NULL AND EXISTS (
-        SELECT FROM pg_catalog.pg_roles a
-        WHERE a.rolname = f.attached_by AND pg_catalog.pg_has_role(a.oid, 'USAGE'))
+WHERE lead_funnel._may_read(f.relation, f.attached_by)
 OFFSET 0;
 COMMENT ON VIEW lead_funnel._readable IS
-    'one row per funnel that the current user may read: as owner of its table, as a reader or, once detached, as the role that attached it';
+    'one row per funnel that the current user may read';
 
 CREATE VIEW lead_funnel._stage AS
 SELECT s.stage,
@@ -162,101 +186,17 @@ HAVING pg_catalog.bool_or(c.step IN ('opening', 'entry', 'exit'))
 COMMENT ON VIEW lead_funnel._journal_flow IS
     'one row per funnel, day, stage and dimensions with a change, derived from the journal alone';
 
-CREATE VIEW lead_funnel._generation AS
-SELECT f.funnel_id, g.generation, g.snapshot, g.folded_at
-FROM lead_funnel.funnel f
-CROSS JOIN LATERAL (
-    SELECT n.generation, n.snapshot, n.folded_at
-    FROM lead_funnel.generation n
-    WHERE n.funnel_id = f.funnel_id
-    ORDER BY n.generation DESC
-    LIMIT 1
-) g;
-COMMENT ON VIEW lead_funnel._generation IS
-    'one row per funnel that has been folded: its newest generation';
-
--- Two index conditions. What a snapshot has not seen is at or above its
--- xmax, or one of its xip, which are all below. The upper bound is true of
--- every xid: with it the planner takes the condition for a range, else for a
--- third of the table, and that would be a sequential scan.
-CREATE VIEW lead_funnel._tail AS
-SELECT f.funnel_id, d.xid, d.day, d.kind, d.from_stage, d.to_stage, d.leads, d.value_out, d.value_in,
-    d.source, d.campaign, d.owner, d.segment, d.currency
-FROM lead_funnel.funnel f
-LEFT JOIN LATERAL (
-    SELECT n.snapshot
-    FROM lead_funnel.generation n
-    WHERE n.funnel_id = f.funnel_id
-    ORDER BY n.generation DESC
-    LIMIT 1
-) g ON true
-CROSS JOIN LATERAL (
-    SELECT a.xid, a.day, a.kind, a.from_stage, a.to_stage, a.leads, a.value_out, a.value_in,
-        a.source, a.campaign, a.owner, a.segment, a.currency
-    FROM lead_funnel.delta a
-    WHERE a.funnel_id = f.funnel_id
-        AND a.xid >= COALESCE(pg_catalog.pg_snapshot_xmax(g.snapshot), '0'::pg_catalog.xid8)
-        AND a.xid <= '18446744073709551615'::pg_catalog.xid8
-    UNION ALL
-    SELECT b.xid, b.day, b.kind, b.from_stage, b.to_stage, b.leads, b.value_out, b.value_in,
-        b.source, b.campaign, b.owner, b.segment, b.currency
-    FROM lead_funnel.delta b
-    WHERE b.funnel_id = f.funnel_id
-        AND b.xid = ANY (ARRAY(SELECT pg_catalog.pg_snapshot_xip(g.snapshot)))
-        AND b.xid >= pg_catalog.pg_snapshot_xmin(g.snapshot)
-        AND b.xid < pg_catalog.pg_snapshot_xmax(g.snapshot)
-) d;
-COMMENT ON VIEW lead_funnel._tail IS
-    'one row per delta that the newest generation of its funnel has not seen';
-
--- Each delta has two sides. A VALUES list that refers to the delta would be
--- much the slowest part of the query: it is set up anew for each row.
-CREATE VIEW lead_funnel._stock_part AS
-SELECT c.funnel_id, c.stage, c.source, c.campaign, c.owner, c.segment, c.currency, c.leads, c.value
-FROM lead_funnel._generation g
-JOIN lead_funnel.stock_cell c ON c.funnel_id = g.funnel_id AND c.generation = g.generation
-UNION ALL
-SELECT d.funnel_id,
-    CASE WHEN s.arrives THEN d.to_stage ELSE d.from_stage END,
-    d.source, d.campaign, d.owner, d.segment, d.currency,
-    CASE WHEN s.arrives THEN d.leads ELSE -d.leads END,
-    CASE WHEN s.arrives THEN d.value_in ELSE -d.value_out END
-FROM (VALUES (true), (false)) AS s (arrives)
-CROSS JOIN lead_funnel._tail d
-WHERE CASE WHEN s.arrives THEN d.to_stage ELSE d.from_stage END IS NOT NULL;
-COMMENT ON VIEW lead_funnel._stock_part IS
-    'stock as stored, cells of the newest generation and deltas since: to be summed';
-
 CREATE VIEW lead_funnel._flow_part AS
 SELECT c.funnel_id, c.day, c.stage, c.source, c.campaign, c.owner, c.segment, c.currency,
     c.opening, c.entries, c.exits, c.adjustments, c.value_in, c.value_out, c.value_adjustments
 FROM lead_funnel.flow_cell c
 UNION ALL
-SELECT d.funnel_id, d.day,
-    CASE WHEN s.arrives THEN d.to_stage ELSE d.from_stage END,
-    d.source, d.campaign, d.owner, d.segment, d.currency,
-    CASE WHEN d.kind = 'o' AND s.arrives THEN d.leads ELSE 0 END,
-    CASE WHEN d.kind = 'f' AND s.arrives THEN d.leads ELSE 0 END,
-    CASE WHEN d.kind = 'f' AND NOT s.arrives THEN d.leads ELSE 0 END,
-    CASE WHEN d.kind <> 'a' THEN 0 WHEN s.arrives THEN d.leads ELSE -d.leads END,
-    CASE WHEN d.kind = 'f' AND s.arrives THEN d.value_in ELSE 0 END,
-    CASE WHEN d.kind = 'f' AND NOT s.arrives THEN d.value_out ELSE 0 END,
-    CASE WHEN d.kind = 'f' THEN 0 WHEN s.arrives THEN d.value_in ELSE -d.value_out END
-FROM (VALUES (true), (false)) AS s (arrives)
-CROSS JOIN lead_funnel._tail d
-WHERE CASE WHEN s.arrives THEN d.to_stage ELSE d.from_stage END IS NOT NULL;
+SELECT f.funnel_id, t.day, t.stage, t.source, t.campaign, t.owner, t.segment, t.currency,
+    t.opening, t.entries, t.exits, t.adjustments, t.value_in, t.value_out, t.value_adjustments
+FROM lead_funnel.funnel f
+CROSS JOIN LATERAL lead_funnel._flow_tail(f.funnel_id) t;
 COMMENT ON VIEW lead_funnel._flow_part IS
-    'flows as stored, cells of all folds and deltas since: to be summed';
-
-CREATE VIEW lead_funnel._stock AS
-SELECT p.funnel_id, p.stage, p.source, p.campaign, p.owner, p.segment, p.currency,
-    pg_catalog.sum(p.leads)::bigint AS leads,
-    pg_catalog.sum(p.value) AS value
-FROM lead_funnel._stock_part p
-GROUP BY p.funnel_id, p.stage, p.source, p.campaign, p.owner, p.segment, p.currency
-HAVING pg_catalog.sum(p.leads) <> 0 OR pg_catalog.sum(p.value) <> 0;
-COMMENT ON VIEW lead_funnel._stock IS
-    'one row per funnel, stage and dimensions: leads and value now, as stored';
+    'flows as stored, cells of all folds and of the deltas since: to be summed';
 
 CREATE VIEW lead_funnel._flow AS
 SELECT p.funnel_id, p.day, p.stage, p.source, p.campaign, p.owner, p.segment, p.currency,
@@ -373,12 +313,12 @@ SELECT r.funnel,
                         AND (g.tgenabled = 'A' OR g.tgenabled = 'O' AND NOT r.always)))
         WHEN 'suspended' THEN false
     END AS triggers_ok,
-    (SELECT pg_catalog.count(*) FROM lead_funnel._tail d WHERE d.funnel_id = r.funnel_id) AS pending_deltas,
-    g.folded_at AS last_fold_at,
+    lead_funnel._pending_deltas(r.funnel_id) AS pending_deltas,
+    (SELECT g.folded_at FROM lead_funnel.generation g WHERE g.funnel_id = r.funnel_id ORDER BY g.generation DESC LIMIT 1)
+        AS last_fold_at,
     pg_catalog.pg_total_relation_size('lead_funnel.journal'::pg_catalog.regclass) AS journal_bytes,
     r.attached_at AS tracked_since
-FROM lead_funnel._readable r
-LEFT JOIN lead_funnel._generation g ON g.funnel_id = r.funnel_id;
+FROM lead_funnel._readable r;
 COMMENT ON VIEW lead_funnel.funnel_health IS
     'one row per funnel: whether it is kept, and how far folding is behind. Disagreements in detail: verify(funnel); missed changes are journalled by reconcile(funnel)';
 COMMENT ON COLUMN lead_funnel.funnel_health.funnel IS 'name of the funnel';
@@ -438,20 +378,7 @@ SELECT r.funnel,
     c.leads,
     c.value
 FROM lead_funnel._readable r
-CROSS JOIN LATERAL (
-    SELECT p.stage,
-        COALESCE(p.source, '(none)') AS source,
-        COALESCE(p.campaign, '(none)') AS campaign,
-        COALESCE(p.owner, '(none)') AS owner,
-        COALESCE(p.segment, '(none)') AS segment,
-        COALESCE(p.currency, '(none)') AS currency,
-        pg_catalog.sum(p.leads)::bigint AS leads,
-        pg_catalog.sum(p.value) AS value
-    FROM lead_funnel._stock_part p
-    WHERE p.funnel_id = r.funnel_id
-    GROUP BY 1, 2, 3, 4, 5, 6
-    HAVING pg_catalog.sum(p.leads) <> 0 OR pg_catalog.sum(p.value) <> 0
-) c;
+CROSS JOIN LATERAL lead_funnel._stock(r.funnel_id, '(none)') c;
 COMMENT ON VIEW lead_funnel.funnel_stages IS
     'one row per stage and dimensions that hold leads now, exact. Leads behind a number: the lead table with this stage and these dimensions; of a whole stage also lead_visits WHERE stage = ... AND exited_at IS NULL';
 COMMENT ON COLUMN lead_funnel.funnel_stages.funnel IS 'name of the funnel';
@@ -776,11 +703,7 @@ REVOKE ALL ON
     lead_funnel._marker,
     lead_funnel._lead_state,
     lead_funnel._journal_flow,
-    lead_funnel._generation,
-    lead_funnel._tail,
-    lead_funnel._stock_part,
     lead_funnel._flow_part,
-    lead_funnel._stock,
     lead_funnel._flow,
     lead_funnel.funnels,
     lead_funnel.funnel_rules,
