@@ -114,7 +114,7 @@ check_funnel_owner(const char *name)
 
 /* The private function behind a public one: same name behind an underscore, same arguments. */
 static Oid
-private_function(Oid public)
+private_function(Oid public, Oid *first_type)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(public));
 	Form_pg_proc proc;
@@ -126,6 +126,7 @@ private_function(Oid public)
 		elog(ERROR, "cache lookup failed for function %u", public);
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	types = &proc->proargtypes;
+	*first_type = types->values[0];
 	name = list_make2(makeString("lead_funnel"),
 					  makeString(psprintf("_%s", NameStr(proc->proname))));
 	result = LookupFuncName(name, types->dim1, types->values, false);
@@ -176,7 +177,9 @@ invoke_as_owner(FunctionCallInfo inner)
 Datum
 lf_as_owner(PG_FUNCTION_ARGS)
 {
-	Oid			function = private_function(fcinfo->flinfo->fn_oid);
+	/* as declared: a call by the fast path has no expression to ask */
+	Oid			first_type;
+	Oid			function = private_function(fcinfo->flinfo->fn_oid, &first_type);
 	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
 	FmgrInfo	flinfo;
 	Datum		result;
@@ -186,7 +189,7 @@ lf_as_owner(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the first argument of lead_funnel.%s() must not be null",
 						get_func_name(fcinfo->flinfo->fn_oid))));
-	if (get_fn_expr_argtype(fcinfo->flinfo, 0) == NAMEOID)
+	if (first_type == NAMEOID)
 		check_funnel_owner(NameStr(*PG_GETARG_NAME(0)));
 	else
 		check_table_owner(PG_GETARG_OID(0));
@@ -571,8 +574,8 @@ lf_status_for(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("no status of funnel \"%s\" means stage \"%s\"",
 						NameStr(row.name), lf_stage_label(stage)),
-				 errhint("Map one with lead_funnel.map_stage('%s', ..., '%s').",
-						 NameStr(row.name), lf_stage_label(stage))));
+				 errhint("Map one with lead_funnel.map_stage(%s, ..., '%s').",
+						 quote_literal_cstr(NameStr(row.name)), lf_stage_label(stage))));
 	PG_RETURN_TEXT_P(cstring_to_text(value));
 }
 

@@ -70,6 +70,12 @@ uses_column(const Funnel *funnel, const char *name)
 	return false;
 }
 
+static char *
+quoted(const Funnel *funnel)
+{
+	return quote_literal_cstr(NameStr(funnel->name));
+}
+
 static void
 check_alter_table(AlterTableStmt *stmt)
 {
@@ -95,10 +101,10 @@ check_alter_table(AlterTableStmt *stmt)
 				 errmsg("cannot alter type of column \"%s\" of table \"%s\" because funnel \"%s\" uses it",
 						cmd->name, stmt->relation->relname, NameStr(funnel->name)),
 				 drops ?
-				 errhint("Name another column with lead_funnel.alter_funnel('%s', ...), call lead_funnel.suspend('%s') for a migration and resume after it, or give the funnel up with lead_funnel.detach('%s').",
-						 NameStr(funnel->name), NameStr(funnel->name), NameStr(funnel->name)) :
-				 errhint("Call lead_funnel.suspend('%s'), alter the column, and call lead_funnel.resume('%s').",
-						 NameStr(funnel->name), NameStr(funnel->name))));
+				 errhint("Name another column with lead_funnel.alter_funnel(%s, ...), call lead_funnel.suspend(%s) for a migration and resume after it, or give the funnel up with lead_funnel.detach(%s).",
+						 quoted(funnel), quoted(funnel), quoted(funnel)) :
+				 errhint("Call lead_funnel.suspend(%s), alter the column, and call lead_funnel.resume(%s).",
+						 quoted(funnel), quoted(funnel))));
 	}
 }
 
@@ -191,7 +197,7 @@ before_partition_command(AlterTableStmt *stmt)
 						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						 errmsg("table \"%s\" cannot become a partition because it carries funnel \"%s\"",
 								partition->name->relname, NameStr(row.name)),
-						 errhint("Give its funnel up first: lead_funnel.detach('%s').", NameStr(row.name))));
+						 errhint("Give its funnel up first: lead_funnel.detach(%s).", quote_literal_cstr(NameStr(row.name)))));
 		}
 		else if (!partition->concurrent)
 		{

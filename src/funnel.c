@@ -42,6 +42,7 @@
 #include "compat.h"
 #include "funnel.h"
 #include "journal.h"
+#include "lead_row.h"
 
 /* Columns of table funnel (sql/parts/20_tables.sql). */
 enum
@@ -145,6 +146,7 @@ lf_own_tables(void)
 	t.journal_lead_id = own_relation(t.schema, "journal_lead_id");
 	t.journal_lead_key = own_relation(t.schema, "journal_lead_key");
 	t.journal_epoch = own_relation(t.schema, "journal_epoch");
+	t.lead_stage = get_atttype(t.journal, JOURNAL_TO_STAGE);
 	t.delta = own_relation(t.schema, "delta");
 	t.delta_xid = own_relation(t.schema, "delta_xid");
 	t.generation = own_relation(t.schema, "generation");
@@ -313,6 +315,27 @@ stage_kind_of(Oid type)
 	return LF_STAGE_NATIVE;
 }
 
+/* What a column of the table is for, in the words of lf_column_complaint(). */
+static const char *const column_uses[LF_COLUMN_COUNT] = {
+	[LF_COL_STAGE] = "stage",
+	[LF_COL_KEY] = "key",
+	[LF_COL_SOURCE] = "dim",
+	[LF_COL_CAMPAIGN] = "dim",
+	[LF_COL_OWNER] = "dim",
+	[LF_COL_SEGMENT] = "dim",
+	[LF_COL_CURRENCY] = "dim",
+	[LF_COL_VALUE] = "value",
+	[LF_COL_ENTERED] = "time",
+	[LF_COL_ACTOR] = "text",
+	[LF_COL_REASON] = "text",
+	[LF_COL_HANDOVER] = "time",
+	[LF_COL_EXCLUDED] = "excluded",
+};
+
+/*
+ * Types are looked at each time: while a funnel is suspended its columns may
+ * change, and a type of a table (CREATE TABLE OF) changes without a word to us.
+ */
 static void
 compile_columns(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 {
@@ -321,6 +344,7 @@ compile_columns(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 		bool		isnull;
 		Datum		value = heap_getattr(tuple, FUNNEL_STAGE_COLUMN + i, desc, &isnull);
 		const char *column;
+		char	   *complaint;
 
 		funnel->attnum[i] = InvalidAttrNumber;
 		funnel->type[i] = InvalidOid;
@@ -334,6 +358,14 @@ compile_columns(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 					 errmsg("column \"%s\" of table \"%s\" does not exist, but funnel \"%s\" uses it",
 							column, get_rel_name(funnel->relid), NameStr(funnel->name)),
 					 errhint("Name another column with lead_funnel.alter_funnel(), or give the table up with lead_funnel.detach().")));
+		complaint = lf_column_complaint(funnel->relid, column, column_uses[i]);
+		if (complaint != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of table \"%s\" does not suit funnel \"%s\" any more",
+							column, get_rel_name(funnel->relid), NameStr(funnel->name)),
+					 errdetail("%s", complaint),
+					 errhint("Change the column back, name another one with lead_funnel.alter_funnel(), or give the table up with lead_funnel.detach().")));
 		funnel->type[i] = getBaseType(get_atttype(funnel->relid, funnel->attnum[i]));
 	}
 	funnel->stage_kind = stage_kind_of(funnel->type[LF_COL_STAGE]);
@@ -483,6 +515,7 @@ compile(Funnel *funnel)
 		funnel->funnel_id = DatumGetInt32(heap_getattr(tuple, FUNNEL_FUNNEL_ID, desc, &isnull));
 		funnel->name = *DatumGetName(heap_getattr(tuple, FUNNEL_NAME, desc, &isnull));
 		/* a refused move would stop an apply worker for good */
+		funnel->suspended = strcmp(text_attribute(tuple, FUNNEL_STATUS, desc), "suspended") == 0;
 		funnel->enforce = strcmp(mode, "enforce") == 0 && !always;
 		funnel->tz = lookup_zone(text_attribute(tuple, FUNNEL_TIMEZONE, desc), NameStr(funnel->name));
 		compile_columns(funnel, tuple, desc);

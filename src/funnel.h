@@ -75,6 +75,7 @@ typedef struct Funnel
 	Oid			root;			/* the attached table */
 	NameData	name;
 	NameData	stage_column;
+	bool		suspended;
 	bool		enforce;
 	pg_tz	   *tz;
 	AttrNumber	attnum[LF_COLUMN_COUNT];	/* 0: not given */
@@ -104,6 +105,7 @@ typedef struct OwnTables
 	Oid			journal_lead_id;	/* indexes of the journal */
 	Oid			journal_lead_key;
 	Oid			journal_epoch;
+	Oid			lead_stage;		/* the type */
 	Oid			delta;
 	Oid			delta_xid;
 	Oid			generation;

@@ -380,15 +380,6 @@ is_integer(Oid type)
 	return type == INT2OID || type == INT4OID || type == INT8OID;
 }
 
-static bool
-is_lead_stage(Oid type)
-{
-	char	   *name = get_typtype(type) == TYPTYPE_BASE ? format_type_be(type) : NULL;
-	char	   *dot = name ? strrchr(name, '.') : NULL;
-
-	return name != NULL && strcmp(dot ? dot + 1 : name, "lead_stage") == 0;
-}
-
 char *
 lf_column_complaint(Oid relid, const char *column, const char *use)
 {
@@ -405,9 +396,9 @@ lf_column_complaint(Oid relid, const char *column, const char *use)
 
 	if (strcmp(use, "stage") == 0)
 	{
-		fits = is_lead_stage(type) || is_text_like(type) || is_integer(type) || type_is_enum(type);
+		fits = type == lf_own_tables()->lead_stage || is_text_like(type) || is_integer(type) || type_is_enum(type);
 		wanted = "lead_stage, text, varchar, an enum, an integer, or a domain over one of these";
-		if (is_lead_stage(type) && type != declared)
+		if (type == lf_own_tables()->lead_stage && type != declared)
 			return psprintf("Column \"%s\" is of a domain over lead_stage, with which its operators are not found.", column);
 	}
 	else if (strcmp(use, "key") == 0)

@@ -350,8 +350,8 @@ lf_moves_refuse_duplicate(const Funnel *funnel, const LeadKey *key)
 			 errmsg("lead \"%s\" is in funnel \"%s\" already", lf_key_string(key), NameStr(funnel->name)),
 			 errdetail("A lead is known by column \"%s\", and another row of table \"%s\" has this key.",
 					   get_attname(funnel->relid, funnel->attnum[LF_COL_KEY], false), get_rel_name(funnel->root)),
-			 errhint("Give the column a unique index.  If that row has gone while the triggers were off, call lead_funnel.reconcile('%s').",
-					 NameStr(funnel->name)),
+			 errhint("Give the column a unique index.  If that row has gone while the triggers were off, call lead_funnel.reconcile(%s).",
+					 quote_literal_cstr(NameStr(funnel->name))),
 			 lf_error_fields(funnel, NULL)));
 	pg_unreachable();
 }

@@ -19,8 +19,10 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "admin.h"
@@ -119,13 +121,23 @@ lf_may_override(const Funnel *funnel)
 		owns_or_was_granted(funnel, GetOuterUserId());
 }
 
+static Oid	known_user = InvalidOid;
+
+/* A role was renamed or dropped. */
+static void
+forget_role(Datum arg, int cacheid, uint32 hashvalue)
+{
+	known_user = InvalidOid;
+}
+
 text *
 lf_role_name(void)
 {
-	static Oid	known_user = InvalidOid;
 	static text *known_name = NULL;
 	Oid			user = lf_acting_user();
 
+	if (known_name == NULL)
+		CacheRegisterSyscacheCallback(AUTHOID, forget_role, (Datum) 0);
 	if (known_name == NULL || known_user != user)
 	{
 		char	   *name = GetUserNameFromId(user, true);
@@ -133,7 +145,6 @@ lf_role_name(void)
 
 		if (known_name)
 			pfree(known_name);
-		known_name = NULL;
 		known_name = cstring_to_text(name ? name : psprintf("%u", user));
 		known_user = user;
 		MemoryContextSwitchTo(previous);

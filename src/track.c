@@ -37,6 +37,16 @@ PG_FUNCTION_INFO_V1(lf_stamp);
 PG_FUNCTION_INFO_V1(lf_truncated);
 PG_FUNCTION_INFO_V1(lf_last_move);
 
+static void
+check_is_trigger(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager",
+						get_func_name(fcinfo->flinfo->fn_oid))));
+}
+
 /* The funnel of the trigger's table; an error unless attach() made the trigger. */
 static Funnel *
 funnel_of_trigger(FunctionCallInfo fcinfo, TriggerEvent wanted, const char *const *names)
@@ -44,15 +54,10 @@ funnel_of_trigger(FunctionCallInfo fcinfo, TriggerEvent wanted, const char *cons
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	Funnel	   *funnel;
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager",
-						get_func_name(fcinfo->flinfo->fn_oid))));
-
+	check_is_trigger(fcinfo);
 	/* the entry of the last row, if the trigger fires for many */
 	funnel = fcinfo->flinfo->fn_extra;
-	if (funnel != NULL && funnel->valid &&
+	if (funnel != NULL && funnel->valid && !funnel->suspended &&
 		funnel->relid == RelationGetRelid(trigdata->tg_relation))
 		return funnel;
 
@@ -66,7 +71,8 @@ funnel_of_trigger(FunctionCallInfo fcinfo, TriggerEvent wanted, const char *cons
 			{
 				funnel = lf_funnel_lookup(RelationGetRelid(trigdata->tg_relation));
 				fcinfo->flinfo->fn_extra = funnel;
-				if (funnel != NULL)
+				/* a suspended funnel has no triggers: this one was made by hand */
+				if (funnel != NULL && !funnel->suspended)
 					return funnel;
 			}
 		}
@@ -103,6 +109,7 @@ lf_track_flush(void)
 Datum
 lf_flush(PG_FUNCTION_ARGS)
 {
+	check_is_trigger(fcinfo);
 	lf_track_flush();
 	return PointerGetDatum(NULL);
 }

@@ -1,0 +1,88 @@
+-- shared_keys: a row that is out of the funnel has the key of one that is in, as soft-deleted rows do; many leads at once
+
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS lead_funnel;
+RESET client_min_messages;
+
+CREATE ROLE regress_sk_owner;
+CREATE SCHEMA sk AUTHORIZATION regress_sk_owner;
+SET ROLE regress_sk_owner;
+SET search_path = sk, public;
+
+CREATE TABLE e (id serial PRIMARY KEY, email text, stage lead_stage, deleted boolean NOT NULL DEFAULT false, owner text);
+CREATE UNIQUE INDEX ON e (email) WHERE NOT deleted;
+SELECT lead_funnel.attach('e', 'stage', key_column => 'email', excluded_column => 'deleted', owner_column => 'owner');
+CREATE VIEW moves AS
+SELECT lead, string_agg(coalesce(from_stage, '-') || '>' || coalesce(to_stage, '-') || CASE origin WHEN 'write' THEN '' ELSE ' ' || origin END,
+                        ', ' ORDER BY move) AS moves
+FROM lead_funnel.funnel_history WHERE funnel = 'e' GROUP BY lead;
+INSERT INTO e (email, stage) VALUES ('a@x', 'lead');
+UPDATE e SET deleted = true;
+INSERT INTO e (email, stage) VALUES ('a@x', 'mql');
+-- whatever is done to the old row, the new one stays what it is
+UPDATE e SET owner = 'x' WHERE deleted;
+UPDATE e SET stage = 'sal' WHERE deleted;
+SELECT * FROM moves;
+SELECT * FROM lead_funnel.verify('e');
+INSERT INTO e (email, stage, deleted) VALUES ('a@x', 'lead', true);
+UPDATE e SET email = 'old-' || email WHERE deleted AND id = 1;
+DELETE FROM e WHERE deleted;
+SELECT * FROM moves;
+SELECT * FROM lead_funnel.verify('e');
+-- the key of one that is in, given to one that is out, and taken by leaving
+INSERT INTO e (email, stage) VALUES ('b@x', 'lead');
+UPDATE e SET email = 'a@x', deleted = true WHERE email = 'b@x';
+SELECT * FROM moves ORDER BY lead COLLATE "C";
+SELECT * FROM lead_funnel.verify('e');
+-- back among the living only when the key is free
+UPDATE e SET deleted = false WHERE deleted; -- fails: the index
+UPDATE e SET email = 'c@x', deleted = false WHERE deleted;
+UPDATE e SET email = 'd@x', deleted = true WHERE email = 'a@x';
+UPDATE e SET email = 'a@x' WHERE email = 'c@x';
+SELECT * FROM moves ORDER BY lead COLLATE "C";
+SELECT * FROM lead_funnel.verify('e');
+
+-- no unique index: two rows that are both in are refused, whichever way the second one comes
+CREATE TABLE n (id int PRIMARY KEY, k int NOT NULL, stage lead_stage, deleted boolean NOT NULL DEFAULT false);
+SELECT lead_funnel.attach('n', 'stage', key_column => 'k', excluded_column => 'deleted');
+INSERT INTO n VALUES (1, 1, 'lead', false), (2, 1, 'mql', true);
+UPDATE n SET deleted = false WHERE id = 2;   -- fails
+UPDATE n SET deleted = NOT deleted;          -- both at once
+SELECT lead_id, from_stage, to_stage, origin FROM lead_funnel.funnel_history WHERE funnel = 'n' ORDER BY move;
+SELECT * FROM lead_funnel.verify('n');
+-- a row went while the trigger was off: its key is free, and the journal says so
+ALTER TABLE n DISABLE TRIGGER lead_funnel_track;
+DELETE FROM n WHERE id = 2;
+ALTER TABLE n ENABLE TRIGGER lead_funnel_track;
+INSERT INTO n VALUES (3, 1, 'lead');
+SELECT lead_id, from_stage, to_stage, origin FROM lead_funnel.funnel_history WHERE funnel = 'n' ORDER BY move;
+SELECT * FROM lead_funnel.verify('n');
+
+-- several batches: attached, inserted, moved, keys changed, deleted, with what is sparse and what is dense in the index
+CREATE TABLE big (id int PRIMARY KEY DEFERRABLE, code text NOT NULL, stage lead_stage NOT NULL DEFAULT 'lead');
+INSERT INTO big SELECT i, 'c' || (i * 7919) % 5003 FROM generate_series(1, 5000) i;
+SELECT lead_funnel.attach('big', 'stage', 'big_id');
+INSERT INTO big SELECT i, 'd' || i FROM generate_series(5001, 9000) i;
+UPDATE big SET stage = 'mql' WHERE id % 2 = 0;
+UPDATE big SET stage = 'sal' WHERE id % 4 = 0;
+UPDATE big SET stage = 'recycled' WHERE id % 400 = 0;
+UPDATE big SET stage = CASE stage WHEN 'lead' THEN 'nurture'::lead_stage ELSE 'disqualified' END WHERE id IN (3, 801, 802, 8999);
+SELECT * FROM lead_funnel.verify('big_id');
+UPDATE big SET id = id + 1;
+DELETE FROM big WHERE id % 3 = 0;
+SELECT * FROM lead_funnel.verify('big_id');
+SELECT stage, leads FROM lead_funnel.funnel_stages WHERE funnel = 'big_id' ORDER BY stage_rank;
+SELECT origin, count(*) FROM lead_funnel.funnel_history WHERE funnel = 'big_id' GROUP BY origin ORDER BY origin;
+SELECT lead_funnel.detach('big_id', purge => true);
+SELECT lead_funnel.attach('big', 'stage', 'big_code', key_column => 'code');
+UPDATE big SET stage = CASE stage WHEN 'lead' THEN 'mql'::lead_stage WHEN 'mql' THEN 'sal' ELSE 'disqualified' END;
+DELETE FROM big WHERE id % 5 = 0;
+SELECT * FROM lead_funnel.verify('big_code');
+SELECT stage, leads FROM lead_funnel.funnel_stages WHERE funnel = 'big_code' ORDER BY stage_rank;
+
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{e,n,big_code}'::name[]) f;
+RESET ROLE;
+SET client_min_messages = warning;
+DROP SCHEMA sk CASCADE;
+DROP OWNED BY regress_sk_owner;
+DROP ROLE regress_sk_owner;
