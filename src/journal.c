@@ -211,10 +211,24 @@ struct JournalWriter
 	int			count;
 	int			room;
 	NewRow	   *rows;
-	int			nslots;
-	TupleTableSlot **slots;		/* for heap_multi_insert() */
-	TupleDesc	desc;			/* of the slots */
 };
+
+/*
+ * Slots for heap_multi_insert(), kept from batch to batch.  Their descriptor is
+ * a copy without a reference count, so no resource owner knows of them.  They
+ * own tuples only while a batch is written; after an error they may own what is
+ * gone, and are made anew.
+ */
+typedef struct Slots
+{
+	MemoryContext cxt;
+	bool		in_use;
+	int			count;
+	TupleDesc	desc;
+	TupleTableSlot *slot[LF_BATCH_ROWS];
+} Slots;
+
+static Slots slots;
 
 JournalWriter *
 lf_journal_open(void)
@@ -584,38 +598,53 @@ by_index(const void *a, const void *b)
 }
 
 static void
-insert_into_heap(JournalWriter *writer)
+prepare_slots(Relation rel, int count)
 {
 	MemoryContext previous;
+
+	if (slots.cxt == NULL)
+		slots.cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel slots", ALLOCSET_DEFAULT_SIZES);
+	if (slots.in_use || slots.desc == NULL || slots.desc->natts != RelationGetNumberOfAttributes(rel))
+	{
+		slots.count = 0;
+		slots.desc = NULL;
+		MemoryContextReset(slots.cxt);
+	}
+	previous = MemoryContextSwitchTo(slots.cxt);
+	if (slots.desc == NULL)
+		slots.desc = CreateTupleDescCopy(RelationGetDescr(rel));
+	while (slots.count < count)
+		slots.slot[slots.count++] = MakeTupleTableSlot(slots.desc, &TTSOpsHeapTuple);
+	MemoryContextSwitchTo(previous);
+	slots.in_use = true;
+}
+
+static void
+release_slots(int count)
+{
+	for (int i = 0; i < count; i++)
+		ExecClearTuple(slots.slot[i]);
+	slots.in_use = false;
+}
+
+static void
+insert_into_heap(JournalWriter *writer)
+{
 	int			from = 0;
 
-	if (writer->count == 1)
-	{
-		heap_insert(writer->rel, writer->rows[0].tuple, writer->rows[0].cmin, 0, NULL);
-		return;
-	}
-	previous = MemoryContextSwitchTo(writer->cxt);
-	if (writer->slots == NULL)
-	{
-		writer->slots = palloc(LF_BATCH_ROWS * sizeof(TupleTableSlot *));
-		/* a copy has no reference count, so the slots leave nothing behind */
-		writer->desc = CreateTupleDescCopy(RelationGetDescr(writer->rel));
-	}
-	while (writer->nslots < writer->count)
-		writer->slots[writer->nslots++] = MakeTupleTableSlot(writer->desc, &TTSOpsHeapTuple);
-	MemoryContextSwitchTo(previous);
+	prepare_slots(writer->rel, writer->count);
 	for (int i = 0; i < writer->count; i++)
-		ExecStoreHeapTuple(writer->rows[i].tuple, writer->slots[i], true);
+		ExecStoreHeapTuple(writer->rows[i].tuple, slots.slot[i], true);
 	for (int i = 1; i <= writer->count; i++)
 	{
 		if (i < writer->count && writer->rows[i].cmin == writer->rows[from].cmin)
 			continue;
-		heap_multi_insert(writer->rel, writer->slots + from, i - from, writer->rows[from].cmin, 0, NULL);
+		heap_multi_insert(writer->rel, slots.slot + from, i - from, writer->rows[from].cmin, 0, NULL);
 		from = i;
 	}
 	/* what was stored may be another, toasted tuple */
 	for (int i = 0; i < writer->count; i++)
-		writer->rows[i].tuple->t_self = writer->slots[i]->tts_tid;
+		writer->rows[i].tuple->t_self = slots.slot[i]->tts_tid;
 }
 
 static void
@@ -643,6 +672,27 @@ insert_into_index(JournalWriter *writer)
 	}
 }
 
+/*
+ * A single row needs no slot; and an index that a DBA has added may call a
+ * function that gets here again.
+ */
+static void
+insert_one_by_one(JournalWriter *writer)
+{
+	bool		only_own = has_only_own_indexes(writer->rel);
+
+	for (int i = 0; i < writer->count; i++)
+	{
+		const NewRow *row = &writer->rows[i];
+
+		heap_insert(writer->rel, row->tuple, row->cmin, 0, NULL);
+		if (!only_own)
+			insert_into_all_indexes(writer->rel, row->tuple);
+	}
+	if (only_own)
+		insert_into_index(writer);
+}
+
 /* For the error context: another session is in the way, or the index is broken. */
 static void
 say_what_is_written(void *arg)
@@ -666,18 +716,15 @@ lf_journal_write(JournalWriter *writer)
 	error_context_stack = &context;
 	/* the rows belong to commands that have been, but this one must end as well */
 	(void) GetCurrentCommandId(true);
-	insert_into_heap(writer);
-	if (has_only_own_indexes(writer->rel))
-		insert_into_index(writer);
-	else
+	if (writer->count > 1 && has_only_own_indexes(writer->rel))
 	{
-		for (int i = 0; i < writer->count; i++)
-			insert_into_all_indexes(writer->rel, writer->rows[i].tuple);
+		insert_into_heap(writer);
+		insert_into_index(writer);
+		release_slots(writer->count);
 	}
+	else
+		insert_one_by_one(writer);
 	error_context_stack = context.previous;
-	/* the tuples may live shorter than the slots */
-	for (int i = 0; i < Min(writer->count, writer->nslots); i++)
-		ExecClearTuple(writer->slots[i]);
 	writer->count = 0;
 }
 
