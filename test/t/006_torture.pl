@@ -20,8 +20,8 @@ use TortureModel qw(any new_table setup_sql trigger_sql attach_sql transaction d
 my $seed = $ENV{TORTURE_SEED} || int(rand(2**30));
 my $first = $ENV{TORTURE_FIRST} || 1;
 my $rounds = $ENV{TORTURE_ROUNDS} || 4;
-my $clients = $ENV{TORTURE_CLIENTS} || 6;
-my $transactions = $ENV{TORTURE_TRANSACTIONS} || 25;
+my $clients = $ENV{TORTURE_CLIENTS} || 4;
+my $transactions = $ENV{TORTURE_TRANSACTIONS} || 15;
 my $seconds = $ENV{TORTURE_SECONDS} || 1e9;
 my $triggers = $ENV{TORTURE_TRIGGERS} || 0;
 diag "TORTURE_SEED=$seed";
@@ -76,7 +76,7 @@ WITH change AS (
 b AS (SELECT from_stage, to_stage, count(*) FROM lead_funnel.funnel_history WHERE funnel = '%1$s' AND origin <> 'backfill' AND from_stage IS DISTINCT FROM to_stage GROUP BY 1, 2)
 SELECT 'audit', * FROM (TABLE a EXCEPT TABLE b) x UNION ALL SELECT 'journal', * FROM (TABLE b EXCEPT TABLE a) y};
 
-my %allowed = map { $_ => 1 } qw(22012 22P02 21000 23502 23505 23514 25001 25P01 25P02 27000 3B001 40001 42704 55000 55006 55P03 57014 57P01 57P02 57P03 P0002 09000);
+my %allowed = map { $_ => 1 } qw(0A000 22012 22P02 21000 23502 23505 23514 25001 25P01 25P02 27000 3B001 40001 42704 55000 55006 55P03 57014 57P01 57P02 57P03 P0002 09000);
 # where tables come and go, and where leads are locked in any order
 my %allowed_free = map { $_ => 1 } qw(40P01 2BP01 42P01 42703 42710 42P07 22023 42601 22003);
 
@@ -135,7 +135,7 @@ for my $round ($first .. $first + $rounds - 1)
 		my $script = "\\set ON_ERROR_ROLLBACK " . ($c % 2 ? 'off' : 'on') . "\nSET client_min_messages = warning;\n" . ($free ? "SET lock_timeout = '2s';\n" : '');
 		for (1 .. $transactions)
 		{
-			my @sql = $loud && rand() < .15 ? ddl(\@tables) : rand() < .05 ? ddl(\@tables, quiet => 1)
+			my @sql = $loud && rand() < .15 ? @{ ddl(\@tables) } : rand() < .05 ? @{ ddl(\@tables, quiet => 1) }
 			  : transaction(\@tables, free => $free, calm => !$loud, prepare => 'p' . $c . '_' . ++$n, file => sub { return $save->('copy' . ++$files, shift); });
 			$script .= join '', map { /^\\/ ? "$_\n" : "$_;\n" } @sql;
 			$script .= "ROLLBACK;\n";
@@ -186,7 +186,11 @@ for my $round ($first .. $first + $rounds - 1)
 	{
 		# a client that was killed may have left it suspended
 		my $name = $t->{name};
-		try_sql("SELECT lead_funnel.resume('$name') FROM pg_class WHERE relname = '$name' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '$name'::regclass AND tgname = 'lead_funnel_track')") if $loud;
+		if ($loud && $node->safe_psql('postgres', "SELECT count(*) FROM lead_funnel.verify('$name') WHERE problem = 'suspended'") ne '0')
+		{
+			# what was written meanwhile may mean nothing, or share its key
+			try_sql("SELECT lead_funnel.set_mode('$name', 'observe'); SELECT lead_funnel.resume('$name')") // do { note "$name cannot be resumed"; next; };
+		}
 		is($node->safe_psql('postgres', "SELECT v FROM lead_funnel.verify('$name') v"), '', "round $round ($kind): verify($name)") or $failed++;
 		next if $loud || $t->{unique} =~ /none|with r/;
 		(my $query = sprintf $moves, $name) =~ s/n\.funnel = '\Q$name\E' AND/n.funnel = '$name' AND n.v > $at_start{$name} AND/;
@@ -208,6 +212,7 @@ for my $round ($first .. $first + $rounds - 1)
 	{
 		$save->('server.log', $log);
 		diag "TORTURE_SEED=$seed TORTURE_FIRST=$round TORTURE_ROUNDS=1 TORTURE_CLIENTS=$clients TORTURE_TRANSACTIONS=$transactions repeats it; its statements are in $dir";
+		next if $ENV{TORTURE_GO_ON};
 		last;
 	}
 	File::Path::rmtree($dir);

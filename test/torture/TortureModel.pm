@@ -159,7 +159,7 @@ sub setup_sql
 	# The audit: each version of a row gets a number, v, and that of the version before, pv, by the last BEFORE trigger.
 	# So versions are in order however triggers fire. Deletes are noted before, as there is no version after.
 	my $text = sub { my $c = shift; return "CASE WHEN btrim($c\:\:text, $chars) <> '' THEN $c\:\:text ELSE '(none)' END"; };
-	my $row = join ', ', '%1$s.k::text', '%1$s.st::text', ($t->{type}{ex} eq 'boolean' ? '%1$s.ex IS TRUE' : '%1$s.ex IS NOT NULL'),
+	my $row = join ', ', '%1$s.k::text', '%1$s.st::text', (!$t->{used}{excluded} ? 'false' : $t->{type}{ex} eq 'boolean' ? '%1$s.ex IS TRUE' : '%1$s.ex IS NOT NULL'),
 	  (map { my $x = $text->("%1\$s.$dim_column{$_}"); $x } @dims), q{CASE WHEN %1$s.val::text NOT IN ('NaN', 'Infinity', '-Infinity') THEN %1$s.val::numeric END};
 	my ($new, $old) = map { my $r = $row; my $x = $_; $r =~ s/%1\$s/$x/g; $r } 'NEW', 'OLD';
 	(my $table = $row) =~ s/%1\$s/t/g;
@@ -377,8 +377,8 @@ sub statement
 		# caught errors: subtransactions inside of a statement
 		my ($a, $last) = statement($t, $n, $free);
 		my ($b, $end) = statement($t, $last, $free);
-		s/^SELECT/PERFORM/, s/\bAS \(PERFORM/AS (SELECT/ for $a, $b;
-		return ('SELECT 1', $n) if "$a$b" =~ /^WITH .* SELECT count|\$x\$/s;
+		s/^SELECT/PERFORM/ for $a, $b;
+		return ('SELECT 1', $n) if "$a$b" =~ /^\\|\bSELECT count|\$x\$/;
 		return ("DO \$x\$ BEGIN\n $a;\n BEGIN\n  $b;\n  " . any('NULL', 'RAISE division_by_zero', 'PERFORM 1 / 0') . ";\n EXCEPTION WHEN OTHERS THEN\n"
 			. "  IF SQLSTATE IN ('XX000', '40P01', '40001', '57014') OR SQLSTATE LIKE 'TT%' THEN RAISE; END IF;\n END;\nEND \$x\$", $end);
 	}
