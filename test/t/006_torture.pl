@@ -51,8 +51,9 @@ my @laws = (
 		SELECT funnel, stage, source, campaign, owner, segment, currency, leads, value FROM lead_funnel.funnel_stages
 		UNION ALL SELECT funnel, stage, source, campaign, owner, segment, currency, -(opening + entries - exits + adjustments), -(value_in - value_out + value_adjustments) FROM lead_funnel.funnel_flow) x
 		GROUP BY funnel, stage, source, campaign, owner, segment, currency HAVING sum(leads) <> 0 OR abs(sum(value)) > 0.000001} ],
-	[ 'the last day = stock', q{SELECT funnel, stage, sum(leads) FROM (SELECT funnel, stage, leads FROM lead_funnel.funnel_stages
-		UNION ALL SELECT funnel, stage, -stock FROM lead_funnel.funnel_daily d WHERE day = (SELECT max(day) FROM lead_funnel.funnel_daily m WHERE m.funnel = d.funnel)) x
+	[ 'the last day = stock', q{WITH d AS MATERIALIZED (SELECT * FROM lead_funnel.funnel_daily), m AS MATERIALIZED (SELECT funnel, max(day) AS day FROM d GROUP BY 1)
+		SELECT funnel, stage, sum(leads) FROM (SELECT funnel, stage, leads FROM lead_funnel.funnel_stages
+		UNION ALL SELECT funnel, stage, -stock FROM d JOIN m USING (funnel, day)) x
 		GROUP BY 1, 2 HAVING sum(leads) <> 0} ],
 	[ 'no visit ends before it begins, as many are open as leads are there', q{SELECT 'negative', lead, stage FROM lead_funnel.lead_visits WHERE exited_at < entered_at
 		UNION ALL SELECT funnel, stage, sum(n)::text FROM (SELECT funnel, stage, 1 AS n FROM lead_funnel.lead_visits WHERE exited_at IS NULL
