@@ -115,6 +115,70 @@ SELECT stage FROM ho.kept WHERE id = 2;
 SELECT id, stage, pg_typeof(stage) FROM ho.trap ORDER BY id;
 SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'lead\_funnel\_%';
 ROLLBACK;
+-- a member of pg_write_all_data writes no table of ours, by a view neither; a superuser does
+SELECT t.relname AS open_table FROM pg_class AS t
+WHERE t.relnamespace = 'lead_funnel'::regnamespace AND t.relkind IN ('r', 'p')
+  AND NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = t.oid AND g.tgname = 'refuse_write' AND g.tgenabled = 'O');
+BEGIN;
+CREATE ROLE regress_lf_writer IN ROLE pg_write_all_data, pg_read_all_data;
+CREATE SCHEMA ho_fake;
+CREATE FUNCTION ho_fake.pg_has_role(name, oid, text) RETURNS boolean LANGUAGE sql RETURN true;
+GRANT USAGE ON SCHEMA ho_fake TO regress_lf_writer;
+SET ROLE regress_lf_writer;
+SET search_path = ho_fake, pg_catalog, public;
+SELECT command, ho.try(command)
+FROM unnest(ARRAY['INSERT INTO lead_funnel.override_role VALUES (1, ''w'')', 'UPDATE lead_funnel.funnel SET mode = mode',
+    'DELETE FROM lead_funnel.journal', 'DELETE FROM lead_funnel.rule', 'TRUNCATE lead_funnel.delta', 'DELETE FROM lead_funnel.delta WHERE false',
+    'INSERT INTO lead_funnel.reader VALUES (''w'') ON CONFLICT DO NOTHING', 'DELETE FROM lead_funnel._marker',
+    'MERGE INTO lead_funnel.stage_map USING (SELECT 1) AS s ON true WHEN MATCHED THEN DELETE']) WITH ORDINALITY AS c (command, position)
+ORDER BY position;
+SAVEPOINT s;
+DELETE FROM lead_funnel.journal;
+ROLLBACK TO s;
+-- leads are written as before
+INSERT INTO ho.evil VALUES (9, 'lead');
+RESET ROLE;
+RESET search_path;
+SELECT count(*) FROM lead_funnel.funnel_history WHERE funnel = 'ho evil' AND lead = '9';
+INSERT INTO lead_funnel.reader VALUES ('w');
+ROLLBACK;
+
+-- default privileges open nothing: what everybody has is what everybody has without them
+BEGIN;
+SET client_min_messages = error;
+CREATE TEMPORARY VIEW grants AS
+SELECT o.object, a.grantee, a.privilege_type, a.is_grantable
+FROM (SELECT r.relnamespace, r.oid::regclass::text,
+             coalesce(r.relacl, acldefault(CASE r.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", r.relowner))
+      FROM pg_class AS r WHERE r.relkind IN ('r', 'v', 'S')
+      UNION ALL
+      SELECT p.pronamespace, p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner)) FROM pg_proc AS p
+      UNION ALL
+      SELECT n.oid, n.nspname, n.nspacl FROM pg_namespace AS n) AS o (namespace, object, acl)
+JOIN pg_namespace AS n ON n.oid = o.namespace AND n.nspname = 'lead_funnel'
+CROSS JOIN LATERAL aclexplode(o.acl) AS a;
+DROP EXTENSION lead_funnel CASCADE;
+CREATE EXTENSION lead_funnel;
+CREATE TEMPORARY TABLE without AS SELECT * FROM grants;
+SELECT object, privilege_type FROM without WHERE grantee = 0 AND object !~ '\(';
+SELECT count(*) > 20 AS functions FROM without WHERE grantee = 0 AND object ~ '\(';
+SELECT count(*) AS neither_owner_nor_public FROM without WHERE grantee NOT IN (0, current_user::regrole);
+DROP EXTENSION lead_funnel;
+CREATE ROLE "regress_lf App";
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO "regress_lf App", PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO "regress_lf App", PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO "regress_lf App" WITH GRANT OPTION;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO "regress_lf App", PUBLIC;
+CREATE EXTENSION lead_funnel;
+SELECT object, grantee::regrole, privilege_type FROM (TABLE grants EXCEPT TABLE without) AS more ORDER BY 1, 2, 3 LIMIT 20;
+SELECT object, grantee::regrole, privilege_type FROM (TABLE without EXCEPT TABLE grants) AS less ORDER BY 1, 2, 3 LIMIT 20;
+SET ROLE "regress_lf App";
+SELECT ho.try('INSERT INTO lead_funnel.override_role VALUES (1, ''a'')'), ho.try('SELECT lead_funnel._mark(1, ''truncate'')'),
+       ho.try('SELECT nextval(''lead_funnel.funnel_funnel_id_seq'')'), ho.try('CREATE TABLE lead_funnel.t ()');
+RESET ROLE;
+SHOW search_path;
+ROLLBACK;
+
 SELECT lead_funnel.detach('ho kept', purge => true), lead_funnel.detach('ho trap', purge => true), lead_funnel.detach('ho evil', purge => true),
        lead_funnel.detach('ho good', purge => true);
 DROP SCHEMA ho CASCADE;
