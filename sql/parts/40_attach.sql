@@ -880,6 +880,25 @@ COMMENT ON FUNCTION lead_funnel._grant_owner(pg_catalog.regclass) IS
     'right of the owner of the table to read the views';
 REVOKE ALL ON FUNCTION lead_funnel._grant_owner(pg_catalog.regclass) FROM PUBLIC;
 
+-- The history goes with the table: once that is gone, whoever owned it last
+-- reads and removes it.
+CREATE FUNCTION lead_funnel._follow_owner(relation pg_catalog.regclass)
+    RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    UPDATE lead_funnel.funnel AS f
+    SET attached_by = o.rolname
+    FROM pg_class AS r
+    JOIN pg_roles AS o ON o.oid = r.relowner
+    WHERE f.relation = _follow_owner.relation AND r.oid = f.relation AND f.attached_by <> o.rolname;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._follow_owner(pg_catalog.regclass) IS
+    'history of a funnel to the present owner of its table';
+REVOKE ALL ON FUNCTION lead_funnel._follow_owner(pg_catalog.regclass) FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel._check_not_attached(relation pg_catalog.regclass)
     RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -1329,6 +1348,7 @@ BEGIN
     UPDATE lead_funnel.funnel AS o SET status = 'active' WHERE o.funnel_id = f.funnel_id;
     PERFORM lead_funnel._invalidate(f.relation);
     PERFORM lead_funnel._grant_owner(f.relation);
+    PERFORM lead_funnel._follow_owner(f.relation);
     PERFORM lead_funnel._reconcile(f.name);
 END
 $$;
@@ -1491,6 +1511,7 @@ BEGIN
     PERFORM lead_funnel._invalidate(old.relation);
     PERFORM lead_funnel._invalidate(f.relation);
     PERFORM lead_funnel._grant_owner(f.relation);
+    PERFORM lead_funnel._follow_owner(f.relation);
 
     IF f.timezone <> old.timezone THEN
         PERFORM lead_funnel._rebuild(f.name);

@@ -185,6 +185,23 @@ END
 $$;
 COMMENT ON FUNCTION lead_funnel.ddl_drop() IS 'refusal of drops that would break a funnel; leads of a dropped table or partition leave';
 
+-- What ALTER TABLE did cannot be read here; the right owner is right after any.
+-- It grants nothing: sessions of a parallel restore would be in each other's way.
+CREATE FUNCTION lead_funnel.ddl_owner() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF NOT lead_funnel._is_managing() THEN
+        PERFORM lead_funnel._follow_owner(f.relation)
+        FROM lead_funnel.funnel AS f
+        JOIN pg_event_trigger_ddl_commands() AS c ON c.classid = 'pg_class'::regclass AND c.objid = f.relation
+        WHERE c.objsubid = 0;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel.ddl_owner() IS 'the history of a funnel follows the owner of its table';
+
 CREATE EVENT TRIGGER lead_funnel_ddl_start ON ddl_command_start
     WHEN TAG IN ('ALTER TABLE', 'DROP TABLE')
     EXECUTE FUNCTION lead_funnel.ddl_start();
@@ -193,6 +210,10 @@ CREATE EVENT TRIGGER lead_funnel_ddl_end ON ddl_command_end
     WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
     EXECUTE FUNCTION lead_funnel.ddl_end();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_end IS 'funnels follow new names and partitions';
+CREATE EVENT TRIGGER lead_funnel_ddl_owner ON ddl_command_end
+    WHEN TAG IN ('ALTER TABLE')
+    EXECUTE FUNCTION lead_funnel.ddl_owner();
+COMMENT ON EVENT TRIGGER lead_funnel_ddl_owner IS 'the history of a funnel follows the owner of its table';
 CREATE EVENT TRIGGER lead_funnel_ddl_drop ON sql_drop
     EXECUTE FUNCTION lead_funnel.ddl_drop();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_drop IS 'refusal of drops that would break a funnel';

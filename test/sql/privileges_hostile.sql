@@ -95,6 +95,37 @@ SELECT * FROM lead_funnel.verify('ho good');
 DROP OWNED BY regress_lf_heir;
 SELECT status, relation FROM lead_funnel.funnel WHERE name = 'ho good';
 
+-- the history follows the owner of the table: by ALTER TABLE, and by resume() and alter_funnel() after REASSIGN OWNED
+BEGIN;
+SET client_min_messages = warning;
+CREATE ROLE regress_lf_old;
+CREATE FUNCTION ho.attached_by() RETURNS name LANGUAGE sql AS $$ SELECT attached_by FROM lead_funnel.funnel WHERE name = 'ho sold' $$;
+SET ROLE regress_lf_old;
+CREATE TABLE ho.sold (id int PRIMARY KEY, stage lead_stage);
+SELECT lead_funnel.attach('ho.sold', 'stage', 'ho sold');
+INSERT INTO ho.sold VALUES (1, 'lead');
+RESET ROLE;
+SAVEPOINT s;
+ALTER TABLE ho.sold OWNER TO regress_lf_heir;
+SELECT ho.attached_by();
+SET ROLE regress_lf_heir;
+DROP TABLE ho.sold;
+SET ROLE regress_lf_old;
+SELECT count(*) FROM lead_funnel.funnel_history WHERE funnel = 'ho sold';
+SELECT ho.try($$SELECT lead_funnel.detach('ho sold', purge => true)$$);
+SET ROLE regress_lf_heir;
+SELECT ho.try($$SELECT lead_funnel.detach('ho sold', purge => true)$$);
+ROLLBACK TO s;
+REASSIGN OWNED BY regress_lf_old TO regress_lf_heir;
+SELECT ho.attached_by();
+SAVEPOINT s;
+SELECT lead_funnel.resume('ho sold');
+SELECT ho.attached_by();
+ROLLBACK TO s;
+SELECT lead_funnel.alter_funnel('ho sold', timezone => 'Asia/Tokyo');
+SELECT ho.attached_by();
+ROLLBACK;
+
 -- the extension goes: text stays text; a lead_stage column is saved by detach(restore_type)
 CREATE TABLE ho.kept (id int PRIMARY KEY, stage lead_stage DEFAULT 'lead');
 SELECT lead_funnel.attach('ho.kept', 'stage', 'ho kept');
