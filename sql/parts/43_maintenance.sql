@@ -18,8 +18,11 @@ CREATE FUNCTION lead_funnel._differences(funnel_id pg_catalog.int4)
                lead_funnel._describe(j.stage, j.source, j.campaign, j.owner, j.segment, j.currency, j.value)
            END,
            d.differs
-    FROM (SELECT s.*, count(*) OVER (PARTITION BY s.lead_id, s.lead_key COLLATE "C") AS copies
-          FROM lead_funnel._table_state(_differences.funnel_id) AS s) AS t
+    FROM (SELECT c.*
+          FROM (SELECT s.*, count(s.stage) OVER (PARTITION BY s.lead_id, s.lead_key COLLATE "C") AS copies
+                FROM lead_funnel._table_state(_differences.funnel_id) AS s) AS c
+          -- a row whose status means nothing is out, and may share the key of one that is in
+          WHERE c.stage IS NOT NULL OR c.copies = 0) AS t
     FULL JOIN (SELECT s.* FROM lead_funnel._lead_state AS s WHERE s.funnel_id = _differences.funnel_id) AS j
         ON coalesce(t.lead_id, 0) = coalesce(j.lead_id, 0)
         AND coalesce(t.lead_key, '') COLLATE "C" = coalesce(j.lead_key, '') COLLATE "C"

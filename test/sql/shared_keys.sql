@@ -58,6 +58,17 @@ INSERT INTO n VALUES (3, 1, 'lead');
 SELECT lead_id, from_stage, to_stage, origin FROM lead_funnel.funnel_history WHERE funnel = 'n' ORDER BY move;
 SELECT * FROM lead_funnel.verify('n');
 
+-- a status that means nothing takes no part, either
+SELECT lead_funnel.detach('n', purge => true);
+CREATE TABLE u (id int PRIMARY KEY, k int NOT NULL, status text);
+SELECT lead_funnel.attach('u', 'status', key_column => 'k', mode => 'observe');
+INSERT INTO u VALUES (1, 1, 'lead'), (2, 1, 'nonsense'), (3, 2, 'nonsense'), (4, 2, 'mql');
+UPDATE u SET status = 'gibberish' WHERE id IN (2, 4);
+DELETE FROM u WHERE id = 2;
+SELECT lead_id, move, from_stage, to_stage, to_status, origin FROM lead_funnel.funnel_history WHERE funnel = 'u' ORDER BY lead_id, move;
+SELECT * FROM lead_funnel.verify('u');
+SELECT lead_funnel.reconcile('u');
+
 -- several batches: attached, inserted, moved, keys changed, deleted, with what is sparse and what is dense in the index
 CREATE TABLE big (id int PRIMARY KEY DEFERRABLE, code text NOT NULL, stage lead_stage NOT NULL DEFAULT 'lead');
 INSERT INTO big SELECT i, 'c' || (i * 7919) % 5003 FROM generate_series(1, 5000) i;
@@ -80,7 +91,7 @@ DELETE FROM big WHERE id % 5 = 0;
 SELECT * FROM lead_funnel.verify('big_code');
 SELECT stage, leads FROM lead_funnel.funnel_stages WHERE funnel = 'big_code' ORDER BY stage_rank;
 
-SELECT lead_funnel.detach(f, purge => true) FROM unnest('{e,n,big_code}'::name[]) f;
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{e,u,big_code}'::name[]) f;
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA sk CASCADE;
