@@ -11,12 +11,14 @@ OBJS = \
 	src/funnel.o \
 	src/rules.o \
 	src/lead_row.o \
+	src/lead_table.o \
 	src/journal.o \
 	src/cells.o \
 	src/stats.o \
 	src/event.o \
 	src/moves.o \
 	src/queue.o \
+	src/settle.o \
 	src/fold.o \
 	src/reading.o \
 	src/readers.o \

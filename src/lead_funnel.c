@@ -22,6 +22,7 @@
 #include "moves.h"
 #include "queue.h"
 #include "settings.h"
+#include "settle.h"
 #include "stats.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
@@ -43,7 +44,7 @@ void		_PG_init(void);
 static void
 before_commit(bool may_fold)
 {
-	if (!lf_queue_is_empty() || lf_stats_is_pending())
+	if (!lf_queue_is_empty() || lf_settle_is_pending() || lf_stats_is_pending())
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		lf_queue_flush_all();
@@ -70,6 +71,7 @@ at_transaction_event(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			lf_queue_forget();
+			lf_settle_forget();
 			lf_moves_forget();
 			lf_stats_forget();
 			break;

@@ -26,6 +26,9 @@
  *	  Whatever else concerns the lead waits behind it.  All have come when the
  *	  outermost statement ends.
  *
+ *	  For keys that change within triggers that is not enough to tell the order
+ *	  in each case; settle.c then sees to it that the end is right.
+ *
  *	  An event is journalled in the subtransaction that it belongs to: if it
  *	  were in a deeper one, a rollback of that would undo what is written for a
  *	  change that stays.
@@ -40,24 +43,18 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_inherits.h"
 #include "common/hashfn.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
-#include "compat.h"
+#include "lead_table.h"
 #include "moves.h"
 #include "queue.h"
+#include "settle.h"
 
 /* A batch is journalled when it has so many events, or takes so much memory. */
 #define LF_BATCH_EVENTS 1000
@@ -267,6 +264,14 @@ release_follower(Event *other, const LeadKey *key, const void *arg)
 
 /* ---------- adding ---------- */
 
+/* From such an event on it is not certain which row has a key, until the end of the transaction. */
+static bool
+is_doubtful(const Event *event)
+{
+	return is_waiting(event) && event->depth > 1 &&
+		!(event->has_old && event->has_new && !lf_event_changes_key(event));
+}
+
 static void
 append(Event *event)
 {
@@ -290,6 +295,13 @@ append(Event *event)
 	if (is_waiting(event))
 		queue.nwaiting++;
 	MemoryContextSwitchTo(previous);
+	if (lf_settle_is_pending())
+		lf_settle_note(event);
+	else if (is_doubtful(event))
+	{
+		for (int i = 0; i < queue.count; i++)
+			lf_settle_note(queue.events[i]);
+	}
 	if (queue.by_key != NULL)
 		index_keys(event, index_event);
 }
@@ -541,7 +553,8 @@ park_keys(Batch *batch)
 		LeadKey		parked = {0};
 		MemoryContext previous;
 
-		if (!lf_event_changes_key(event) || comes_from_batch(event, batch->kept))
+		if (!lf_event_changes_key(event) || !event->old.live || !event->new.live ||
+			comes_from_batch(event, batch->kept))
 			continue;
 		previous = MemoryContextSwitchTo(queue.cxt);
 		parked.key = cstring_to_text(psprintf("\001parked " UINT64_FORMAT, event->serial));
@@ -553,57 +566,6 @@ park_keys(Batch *batch)
 		lf_journal_rename(batch->writer, from, to, event->new_cmin);
 		event->old_key = parked;
 	}
-}
-
-/*
- * Rows of the table, and of its partitions, that are in the funnel with this
- * key.  As a unique index would, waits for a session that is about to delete
- * one, or to give it another key.
- */
-static int
-count_rows_of_key(Oid root, const LeadKey *key)
-{
-	int			count = 0;
-	ListCell   *cell;
-
-	foreach(cell, find_all_inheritors(root, AccessShareLock, NULL))
-	{
-		Relation	rel;
-		TableScanDesc scan;
-		TupleTableSlot *slot;
-		SnapshotData dirty;
-		TransactionId other = InvalidTransactionId;
-		Funnel	   *funnel = lf_funnel_lookup(lfirst_oid(cell));
-
-		if (funnel == NULL || funnel->root != root || get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
-			continue;
-		InitDirtySnapshot(dirty);
-		rel = table_open(lfirst_oid(cell), AccessShareLock);
-		scan = table_beginscan(rel, &dirty, 0, NULL);
-		slot = table_slot_create(rel, NULL);
-		while (!TransactionIdIsValid(other) && table_scan_getnextslot(scan, ForwardScanDirection, slot))
-		{
-			LeadKey		its_key;
-			LeadState	state;
-
-			CHECK_FOR_INTERRUPTS();
-			lf_lead_key(funnel, slot, &its_key);
-			if (!lf_key_equal(&its_key, key))
-				continue;
-			other = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
-			lf_lead_state(funnel, slot, &state);
-			count += state.live ? 1 : 0;
-		}
-		ExecDropSingleTupleTableSlot(slot);
-		table_endscan(scan);
-		table_close(rel, AccessShareLock);
-		if (TransactionIdIsValid(other))
-		{
-			XactLockTableWait(other, NULL, NULL, XLTW_None);
-			return count_rows_of_key(root, key);
-		}
-	}
-	return count;
 }
 
 /*
@@ -623,7 +585,7 @@ refuse_shared_keys(const List *events)
 		Funnel	   *funnel = lf_funnel_lookup(event->relid);
 
 		if (funnel != NULL && event->has_new && event->new.live &&
-			count_rows_of_key(event->root, &event->new_key) > 1)
+			lf_table_rows_of_key_or_wait(event->root, &event->new_key) > 1)
 			lf_moves_refuse_duplicate(funnel, &event->new_key);
 	}
 }
@@ -837,6 +799,8 @@ lf_queue_flush_all(void)
 {
 	if (queue.count > 0)
 		flush(TRANSACTION_IS_OVER);
+	if (lf_settle_is_pending())
+		lf_settle_all();
 }
 
 /* ---------- the life of the queue ---------- */

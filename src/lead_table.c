@@ -1,0 +1,209 @@
+/*-------------------------------------------------------------------------
+ *
+ * lead_table.c
+ *	  Finds the rows of a lead table that have a key.
+ *
+ * NOTES
+ *	  For the few cases in which the journal alone cannot tell (queue.c).  An
+ *	  index is used if there is one that begins with the key; else the table is
+ *	  read.
+ *
+ * IDENTIFICATION
+ *	  src/lead_table.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+#include "compat.h"
+#include "lead_table.h"
+
+/* ---------- reading one table ---------- */
+
+/* A scan by index, or of the whole table. */
+typedef struct KeyScan
+{
+	Relation	rel;
+	Relation	index;			/* or NULL */
+	IndexScanDesc index_scan;
+	TableScanDesc table_scan;
+	TupleTableSlot *slot;
+} KeyScan;
+
+/* The key as the index has it: the type of the column, or the text that a varchar is. */
+static Datum
+key_datum(const LeadKey *key, Oid type)
+{
+	Oid			input;
+	Oid			param;
+
+	switch (type)
+	{
+		case INT2OID:
+			return Int16GetDatum((int16) key->id);
+		case INT4OID:
+			return Int32GetDatum((int32) key->id);
+		case INT8OID:
+			return Int64GetDatum(key->id);
+		case TEXTOID:
+		case VARCHAROID:
+			return PointerGetDatum(key->key);
+		default:
+			getTypeInputInfo(type, &input, &param);
+			return OidInputFunctionCall(input, text_to_cstring(key->key), param, -1);
+	}
+}
+
+/* The function that compares with the index's first column; invalid if that is not for us. */
+static RegProcedure
+index_equality(Relation index, AttrNumber attnum, Oid type)
+{
+	Oid			family;
+	Oid			operator;
+
+	if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indisvalid ||
+		index->rd_index->indkey.values[0] != attnum || RelationGetIndexPredicate(index) != NIL)
+		return InvalidOid;
+	family = index->rd_opfamily[0];
+	type = index->rd_opcintype[0] == ANYENUMOID ? ANYENUMOID : type;
+	if (type == VARCHAROID)
+		type = TEXTOID;
+	operator = get_opfamily_member(family, type, type, BTEqualStrategyNumber);
+	return OidIsValid(operator) ? get_opcode(operator) : InvalidOid;
+}
+
+static void
+begin_scan(KeyScan *scan, const Funnel *funnel, const LeadKey *key, Snapshot snapshot)
+{
+	AttrNumber	attnum = funnel->attnum[LF_COL_KEY];
+	Oid			type = funnel->type[LF_COL_KEY];
+	RegProcedure equality = InvalidOid;
+	ListCell   *cell;
+
+	memset(scan, 0, sizeof(*scan));
+	scan->rel = table_open(funnel->relid, AccessShareLock);
+	scan->slot = table_slot_create(scan->rel, NULL);
+	foreach(cell, RelationGetIndexList(scan->rel))
+	{
+		scan->index = index_open(lfirst_oid(cell), AccessShareLock);
+		equality = index_equality(scan->index, attnum, type);
+		if (OidIsValid(equality))
+			break;
+		index_close(scan->index, AccessShareLock);
+		scan->index = NULL;
+	}
+	if (scan->index != NULL)
+	{
+		ScanKeyData scankey;
+
+		ScanKeyEntryInitialize(&scankey, 0, 1, BTEqualStrategyNumber, InvalidOid,
+							   scan->index->rd_indcollation[0], equality, key_datum(key, type));
+		scan->index_scan = lf_index_beginscan(scan->rel, scan->index, snapshot, 1);
+		index_rescan(scan->index_scan, &scankey, 1, NULL, 0);
+	}
+	else
+		scan->table_scan = table_beginscan(scan->rel, snapshot, 0, NULL);
+}
+
+static bool
+next_row(KeyScan *scan)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (scan->index != NULL)
+		return index_getnext_slot(scan->index_scan, ForwardScanDirection, scan->slot);
+	return table_scan_getnextslot(scan->table_scan, ForwardScanDirection, scan->slot);
+}
+
+static void
+end_scan(KeyScan *scan)
+{
+	ExecDropSingleTupleTableSlot(scan->slot);
+	if (scan->index != NULL)
+	{
+		index_endscan(scan->index_scan);
+		index_close(scan->index, NoLock);
+	}
+	else
+		table_endscan(scan->table_scan);
+	table_close(scan->rel, NoLock);
+}
+
+/* ---------- all partitions ---------- */
+
+/* Stops at a row of which another transaction decides. */
+static int
+count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, TransactionId *other)
+{
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, find_all_inheritors(root, AccessShareLock, NULL))
+	{
+		Funnel	   *funnel = lf_funnel_lookup(lfirst_oid(cell));
+		KeyScan		scan;
+
+		if (funnel == NULL || funnel->root != root || get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
+			continue;
+		begin_scan(&scan, funnel, key, snapshot);
+		while (!TransactionIdIsValid(*other) && next_row(&scan))
+		{
+			LeadKey		its_key;
+			LeadState	its_state;
+
+			lf_lead_key(funnel, scan.slot, &its_key);
+			if (!lf_key_equal(&its_key, key))
+				continue;
+			if (snapshot->snapshot_type == SNAPSHOT_DIRTY)
+				*other = TransactionIdIsValid(snapshot->xmin) ? snapshot->xmin : snapshot->xmax;
+			lf_lead_state(funnel, scan.slot, &its_state);
+			if (!its_state.live)
+				continue;
+			count++;
+			if (state != NULL)
+				*state = lf_state_copy(&its_state);
+		}
+		end_scan(&scan);
+	}
+	return count;
+}
+
+int
+lf_table_rows_of_key(Oid root, const LeadKey *key, LeadState *state)
+{
+	TransactionId other = InvalidTransactionId;
+
+	return count_rows(root, key, SnapshotSelf, state, &other);
+}
+
+int
+lf_table_rows_of_key_or_wait(Oid root, const LeadKey *key)
+{
+	for (;;)
+	{
+		TransactionId other = InvalidTransactionId;
+		SnapshotData dirty;
+		int			count;
+
+		InitDirtySnapshot(dirty);
+		count = count_rows(root, key, &dirty, NULL, &other);
+		if (!TransactionIdIsValid(other))
+			return count;
+		XactLockTableWait(other, NULL, NULL, XLTW_None);
+	}
+}

@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * lead_table.h
+ *	  Finds the rows of a lead table that have a key.
+ *
+ * IDENTIFICATION
+ *	  src/lead_table.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LEAD_FUNNEL_LEAD_TABLE_H
+#define LEAD_FUNNEL_LEAD_TABLE_H
+
+#include "lead_row.h"
+
+/*
+ * Counts the rows of the table and of its partitions that are in the funnel
+ * with this key, as this transaction would leave them; gives the state of one.
+ */
+extern int	lf_table_rows_of_key(Oid root, const LeadKey *key, LeadState *state);
+
+/* The same as a unique index counts: waits for sessions that are about to add or remove one. */
+extern int	lf_table_rows_of_key_or_wait(Oid root, const LeadKey *key);
+
+#endif							/* LEAD_FUNNEL_LEAD_TABLE_H */
