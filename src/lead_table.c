@@ -207,3 +207,23 @@ lf_table_rows_of_key_or_wait(Oid root, const LeadKey *key)
 		XactLockTableWait(other, NULL, NULL, XLTW_None);
 	}
 }
+
+bool
+lf_table_key_is_deferrable(const Funnel *funnel)
+{
+	Relation	rel = table_open(funnel->relid, AccessShareLock);
+	bool		result = false;
+	ListCell   *cell;
+
+	foreach(cell, RelationGetIndexList(rel))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (index->rd_index->indisunique && !index->rd_index->indimmediate &&
+			index->rd_index->indkey.values[0] == funnel->attnum[LF_COL_KEY])
+			result = true;
+		index_close(index, AccessShareLock);
+	}
+	table_close(rel, AccessShareLock);
+	return result;
+}

@@ -22,4 +22,7 @@ extern int	lf_table_rows_of_key(Oid root, const LeadKey *key, LeadState *state);
 /* The same as a unique index counts: waits for sessions that are about to add or remove one. */
 extern int	lf_table_rows_of_key_or_wait(Oid root, const LeadKey *key);
 
+/* Whether a unique constraint of the key may be broken until the transaction ends. */
+extern bool lf_table_key_is_deferrable(const Funnel *funnel);
+
 #endif							/* LEAD_FUNNEL_LEAD_TABLE_H */

@@ -272,6 +272,18 @@ is_doubtful(const Event *event)
 		!(event->has_old && event->has_new && !lf_event_changes_key(event));
 }
 
+/* Notes these events, and those in line.  The ones to come are noted by append(). */
+static void
+settle_later(const List *events)
+{
+	const ListCell *cell;
+
+	foreach(cell, events)
+		lf_settle_note(lfirst(cell));
+	for (int i = 0; i < queue.count; i++)
+		lf_settle_note(queue.events[i]);
+}
+
 static void
 append(Event *event)
 {
@@ -298,10 +310,7 @@ append(Event *event)
 	if (lf_settle_is_pending())
 		lf_settle_note(event);
 	else if (is_doubtful(event))
-	{
-		for (int i = 0; i < queue.count; i++)
-			lf_settle_note(queue.events[i]);
-	}
+		settle_later(NIL);
 	if (queue.by_key != NULL)
 		index_keys(event, index_event);
 }
@@ -572,22 +581,28 @@ park_keys(Batch *batch)
  * A key that two rows share is an error at the end of the statement.  But the
  * statement trigger may fire between the events of one query, if that is made
  * of several statements by WITH: then the other row is gone already, and its
- * event is on the way.
+ * event is on the way.  And a unique constraint may be deferred: then there is
+ * time until the transaction ends.  Tells whether a key is shared until then.
  */
-static void
-refuse_shared_keys(const List *events)
+static bool
+refuse_shared_keys(const List *events, FlushMode mode)
 {
 	const ListCell *cell;
+	bool		may_share = false;
 
 	foreach(cell, events)
 	{
 		const Event *event = lfirst(cell);
 		Funnel	   *funnel = lf_funnel_lookup(event->relid);
 
-		if (funnel != NULL && event->has_new && event->new.live &&
-			lf_table_rows_of_key_or_wait(event->root, &event->new_key) > 1)
+		if (funnel == NULL || !event->has_new || !event->new.live ||
+			lf_table_rows_of_key_or_wait(event->root, &event->new_key) <= 1)
+			continue;
+		if (mode == TRANSACTION_IS_OVER || !lf_table_key_is_deferrable(funnel))
 			lf_moves_refuse_duplicate(funnel, &event->new_key);
+		may_share = true;
 	}
+	return may_share;
 }
 
 static void
@@ -609,8 +624,10 @@ write_kept(Batch *batch, FlushMode mode)
 	write_again(batch, FORCE_NONE);
 	if (batch->kept == NIL)
 		return;
-	refuse_shared_keys(batch->kept);
-	write_again(batch, mode == TRANSACTION_IS_OVER ? FORCE_ALL : FORCE_SAME_KEY);
+	if (refuse_shared_keys(batch->kept, mode))
+		settle_later(batch->kept);
+	else
+		write_again(batch, mode == TRANSACTION_IS_OVER ? FORCE_ALL : FORCE_SAME_KEY);
 }
 
 /* ---------- flushing ---------- */

@@ -69,6 +69,27 @@ SELECT lead_id, move, from_stage, to_stage, to_status, origin FROM lead_funnel.f
 SELECT * FROM lead_funnel.verify('u');
 SELECT lead_funnel.reconcile('u');
 
+-- a constraint that is deferred may be broken until the transaction ends: keys exchanged by two statements
+CREATE TABLE def (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, stage lead_stage);
+INSERT INTO def VALUES (1, 'lead'), (2, 'mql'), (3, 'mql');
+SELECT lead_funnel.attach('def', 'stage');
+BEGIN;
+UPDATE def SET id = 2 WHERE id = 1;
+UPDATE def SET id = 1, stage = 'sal' WHERE id = 2 AND stage = 'mql';
+COMMIT;
+SELECT * FROM lead_funnel.verify('def');
+SELECT lead, move, from_stage, to_stage, origin FROM lead_funnel.funnel_history WHERE funnel = 'def' ORDER BY lead, move;
+-- the new row first, then the old one goes
+BEGIN;
+INSERT INTO def VALUES (3, 'lead');
+DELETE FROM def WHERE id = 3 AND stage = 'mql';
+COMMIT;
+SELECT * FROM lead_funnel.verify('def');
+BEGIN;
+INSERT INTO def VALUES (3, 'lead');
+COMMIT;
+SELECT * FROM lead_funnel.verify('def');
+
 -- several batches: attached, inserted, moved, keys changed, deleted, with what is sparse and what is dense in the index
 CREATE TABLE big (id int PRIMARY KEY DEFERRABLE, code text NOT NULL, stage lead_stage NOT NULL DEFAULT 'lead');
 INSERT INTO big SELECT i, 'c' || (i * 7919) % 5003 FROM generate_series(1, 5000) i;
@@ -91,7 +112,7 @@ DELETE FROM big WHERE id % 5 = 0;
 SELECT * FROM lead_funnel.verify('big_code');
 SELECT stage, leads FROM lead_funnel.funnel_stages WHERE funnel = 'big_code' ORDER BY stage_rank;
 
-SELECT lead_funnel.detach(f, purge => true) FROM unnest('{e,u,big_code}'::name[]) f;
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{e,u,def,big_code}'::name[]) f;
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA sk CASCADE;
