@@ -146,9 +146,9 @@ end_scan(KeyScan *scan)
 
 /* ---------- all partitions ---------- */
 
-/* Stops at a row of which another transaction decides. */
+/* Rows of which another transaction decides are not counted; gives one that is about to remove a row. */
 static int
-count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, TransactionId *other)
+count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, TransactionId *remover)
 {
 	int			count = 0;
 	ListCell   *cell;
@@ -161,19 +161,25 @@ count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, Tr
 		if (funnel == NULL || funnel->root != root || get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
 			continue;
 		begin_scan(&scan, funnel, key, snapshot);
-		while (!TransactionIdIsValid(*other) && next_row(&scan))
+		while (next_row(&scan))
 		{
+			bool		is_dirty = snapshot->snapshot_type == SNAPSHOT_DIRTY;
 			LeadKey		its_key;
 			LeadState	its_state;
 
 			lf_lead_key(funnel, scan.slot, &its_key);
 			if (!lf_key_equal(&its_key, key))
 				continue;
-			if (snapshot->snapshot_type == SNAPSHOT_DIRTY)
-				*other = TransactionIdIsValid(snapshot->xmin) ? snapshot->xmin : snapshot->xmax;
 			lf_lead_state(funnel, scan.slot, &its_state);
 			if (!its_state.live)
 				continue;
+			if (is_dirty && TransactionIdIsValid(snapshot->xmin))
+				continue;
+			if (is_dirty && TransactionIdIsValid(snapshot->xmax))
+			{
+				*remover = snapshot->xmax;
+				continue;
+			}
 			count++;
 			if (state != NULL)
 				*state = lf_state_copy(&its_state);
@@ -186,9 +192,7 @@ count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, Tr
 int
 lf_table_rows_of_key(Oid root, const LeadKey *key, LeadState *state)
 {
-	TransactionId other = InvalidTransactionId;
-
-	return count_rows(root, key, SnapshotSelf, state, &other);
+	return count_rows(root, key, SnapshotSelf, state, NULL);
 }
 
 int
@@ -196,15 +200,15 @@ lf_table_rows_of_key_or_wait(Oid root, const LeadKey *key)
 {
 	for (;;)
 	{
-		TransactionId other = InvalidTransactionId;
+		TransactionId remover = InvalidTransactionId;
 		SnapshotData dirty;
 		int			count;
 
 		InitDirtySnapshot(dirty);
-		count = count_rows(root, key, &dirty, NULL, &other);
-		if (!TransactionIdIsValid(other))
+		count = count_rows(root, key, &dirty, NULL, &remover);
+		if (count > 1 || !TransactionIdIsValid(remover))
 			return count;
-		XactLockTableWait(other, NULL, NULL, XLTW_None);
+		XactLockTableWait(remover, NULL, NULL, XLTW_None);
 	}
 }
 

@@ -19,7 +19,11 @@
  */
 extern int	lf_table_rows_of_key(Oid root, const LeadKey *key, LeadState *state);
 
-/* The same as a unique index counts: waits for sessions that are about to add or remove one. */
+/*
+ * The same for what would break a unique key: waits for a session that is about
+ * to remove a row.  Which one of two that are about to add one is the first,
+ * the journal's own index decides.
+ */
 extern int	lf_table_rows_of_key_or_wait(Oid root, const LeadKey *key);
 
 /* Whether a unique constraint of the key may be broken until the transaction ends. */

@@ -500,6 +500,25 @@ typedef enum Force
 } Force;
 
 /*
+ * Waits for sessions that are about to give up a key, before this one writes
+ * what others may wait for: then writers who take leads in the same order
+ * cannot block each other in a circle.
+ */
+static void
+wait_for_keys(const List *events)
+{
+	const ListCell *cell;
+
+	foreach(cell, events)
+	{
+		const Event *event = lfirst(cell);
+
+		if (event->has_new && event->new.live && !lf_event_changes_key(event))
+			(void) lf_table_rows_of_key_or_wait(event->root, &event->new_key);
+	}
+}
+
+/*
  * Journals the batch.  What waits for a key that another lead still has, and
  * what comes behind that, is kept.
  */
@@ -523,6 +542,7 @@ write_batch(Batch *batch, Force force)
 							force == FORCE_ALL || (force == FORCE_SAME_KEY && event->has_old && e->old_lead == NULL)))
 			batch->kept = lappend(batch->kept, event);
 	}
+	wait_for_keys(batch->kept);
 	lf_journal_write(batch->writer);
 }
 

@@ -37,8 +37,9 @@ CREATE SEQUENCE version;
 CREATE TABLE audit (funnel text, op "char", v bigint, pv bigint, a bigint, x xid8 DEFAULT pg_current_xact_id(), leaf oid, old_k text, k text, st text, ex boolean,
 	source text, campaign text, owner text, segment text, currency text, value numeric);
 CREATE TABLE actions (funnel text, id int, action text);
+-- a status that means nothing came while the mode was observe
 CREATE FUNCTION torture_verify(f text) RETURNS void LANGUAGE plpgsql AS $$ DECLARE p text; BEGIN
-	SELECT string_agg(v::text, '; ') INTO p FROM lead_funnel.verify(f) v;
+	SELECT string_agg(v::text, '; ') INTO p FROM lead_funnel.verify(f) v WHERE problem <> 'status is not mapped';
 	IF p IS NOT NULL THEN RAISE 'verify: %', p USING ERRCODE = 'TT001'; END IF;
 END $$;
 CREATE FUNCTION torture_reconcile(f text) RETURNS void LANGUAGE plpgsql AS $$ DECLARE n bigint := lead_funnel.reconcile(f); BEGIN
@@ -78,6 +79,32 @@ WITH change AS (
 ), a AS (SELECT from_stage, to_stage, count(*) FROM moved WHERE from_stage IS DISTINCT FROM to_stage GROUP BY 1, 2),
 b AS (SELECT from_stage, to_stage, count(*) FROM lead_funnel.funnel_history WHERE funnel = '%1$s' AND origin <> 'backfill' AND from_stage IS DISTINCT FROM to_stage GROUP BY 1, 2)
 SELECT 'audit', * FROM (TABLE a EXCEPT TABLE b) x UNION ALL SELECT 'journal', * FROM (TABLE b EXCEPT TABLE a) y};
+
+# The order of the moves of each lead that never changed its key: the lives of its rows, version by version, against the
+# journal, from one entry to the next. (Two lives of a key are not in order: a row may get its number and then wait for the
+# one before it to be deleted.)
+my $order = q{
+WITH RECURSIVE life AS (
+	SELECT v, v AS born, k, st, ex, NULL::text AS before, NULL::boolean AS was_out FROM audit n WHERE funnel = '%1$s' AND op = 'W'
+		AND NOT EXISTS (SELECT FROM audit o WHERE o.funnel = '%1$s' AND o.op = 'W' AND o.v = n.pv)
+	UNION ALL
+	SELECT a.v, life.born, CASE a.op WHEN 'W' THEN a.k ELSE life.k END, CASE a.op WHEN 'W' THEN a.st END, a.op = 'D' OR a.ex, life.st, life.ex
+	FROM audit a JOIN life ON a.pv = life.v WHERE a.funnel = '%1$s' AND (a.op = 'W' OR a.op = 'D' AND NOT EXISTS (
+		SELECT FROM audit m WHERE m.funnel = '%1$s' AND m.op = 'W' AND m.pv = a.pv))
+), moved AS (
+	SELECT l.k, l.born, l.v, f.stage AS from_stage, t.stage AS to_stage FROM life l
+	LEFT JOIN meaning f ON f.funnel = '%1$s' AND f.raw IS NOT DISTINCT FROM l.before AND l.was_out IS FALSE
+	LEFT JOIN meaning t ON t.funnel = '%1$s' AND t.raw IS NOT DISTINCT FROM l.st AND NOT l.ex
+	WHERE f.stage IS DISTINCT FROM t.stage AND NOT EXISTS (SELECT FROM life x JOIN life y USING (born) WHERE x.k = l.k AND y.k <> l.k)
+), a AS (
+	SELECT k, born::text, string_agg(concat(from_stage, '>', to_stage), ' ' ORDER BY v) AS moves
+	FROM (SELECT *, count(*) FILTER (WHERE from_stage IS NULL) OVER (PARTITION BY born ORDER BY v) AS stay FROM moved) m GROUP BY k, born, stay
+), b AS (
+	SELECT lead AS k, string_agg(concat(from_stage, '>', to_stage), ' ' ORDER BY move) AS moves
+	FROM (SELECT *, count(*) FILTER (WHERE from_stage IS NULL) OVER (PARTITION BY lead ORDER BY move) AS stay FROM lead_funnel.funnel_history
+		WHERE funnel = '%1$s' AND from_stage IS DISTINCT FROM to_stage AND lead IN (SELECT k FROM a)) m GROUP BY lead, stay
+)
+SELECT 'audit', x FROM (SELECT k, moves FROM a EXCEPT ALL TABLE b) x UNION ALL SELECT 'journal', y FROM (TABLE b EXCEPT ALL SELECT k, moves FROM a) y};
 
 my %allowed = map { $_ => 1 } qw(0A000 22012 22P02 21000 23502 23505 23514 25001 25P01 25P02 27000 3B001 40001 42704 55000 55006 55P03 57014 57P01 57P02 57P03 P0002 09000);
 # where tables come and go, and where leads are locked in any order
@@ -194,11 +221,12 @@ for my $round ($first .. $first + $rounds - 1)
 			# what was written meanwhile may mean nothing, or share its key
 			try_sql("SELECT lead_funnel.set_mode('$name', 'observe'); SELECT lead_funnel.resume('$name')") // do { note "$name cannot be resumed"; next; };
 		}
-		is($node->safe_psql('postgres', "SELECT v FROM lead_funnel.verify('$name') v"), '', "round $round ($kind): verify($name)") or $failed++;
+		is($node->safe_psql('postgres', "SELECT v FROM lead_funnel.verify('$name') v WHERE problem <> 'status is not mapped'"), '', "round $round ($kind): verify($name)") or $failed++;
 		next if $loud || $t->{unique} =~ /none|with r/;
 		(my $query = sprintf $moves, $name) =~ s/n\.funnel = '\Q$name\E' AND/n.funnel = '$name' AND n.v > $at_start{$name} AND/;
 		$query =~ s/%1\$s/$name/g;
 		is($node->safe_psql('postgres', $query), '', "round $round ($kind): audit and journal of $name") or $failed++;
+		is($node->safe_psql('postgres', $order =~ s/%1\$s/$name/gr), '', "round $round ($kind): order of the moves of $name") or $failed++;
 	}
 	for my $law (@laws)
 	{
