@@ -652,8 +652,13 @@ take_out(JournalWriter *writer, Funnel *funnel, TupleTableSlot *slot, char origi
 	Lead		lead = {.funnel_id = funnel->funnel_id};
 	Lead	   *found = &lead;
 	JournalRow	row = {.cmin = GetCurrentCommandId(true)};
+	LeadState	state;
 	LeadState	out;
 
+	/* a row that is out already may share its key with one in another partition */
+	lf_lead_state(funnel, slot, &state);
+	if (!state.live)
+		return;
 	lf_lead_key(funnel, slot, &lead.key);
 	lf_journal_find(writer, &found, 1);
 	if (!is_live(funnel, &lead))

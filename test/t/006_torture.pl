@@ -242,6 +242,10 @@ for my $round ($first .. $first + $rounds - 1)
 	if ($failed)
 	{
 		$save->('server.log', $log);
+		for my $table ('lead_funnel.journal', 'audit', map { $_->{name} } @tables)
+		{
+			$save->("$table.txt", $node->safe_psql('postgres', "SELECT x.xmin, x.cmin, x.ctid, x FROM $table x"));
+		}
 		diag "TORTURE_SEED=$seed TORTURE_FIRST=$round TORTURE_ROUNDS=1 TORTURE_CLIENTS=$clients TORTURE_TRANSACTIONS=$transactions repeats it; its statements are in $dir";
 		next if $ENV{TORTURE_GO_ON};
 		last;
