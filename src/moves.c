@@ -599,7 +599,8 @@ lf_moves_backfill(JournalWriter *writer, Funnel *funnel, Arrival **arrivals, int
 void
 lf_moves_all_out(int32 funnel_id, Oid relid, pg_tz *tz, char origin)
 {
-	TimestampTz now = GetCurrentTransactionStartTimestamp();
+	/* not the transaction's: it may have waited for writers that began later */
+	TimestampTz now = GetCurrentTimestamp();
 	Snapshot	snapshot;
 	int32		epoch;
 

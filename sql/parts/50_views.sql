@@ -604,7 +604,8 @@ FROM (
     WINDOW w AS (PARTITION BY j.lead_id, j.lead, j.funnel_id, r.funnel ORDER BY j.move)
 ) v
 LEFT JOIN lead_funnel._marker m ON m.funnel_id = v.funnel_id AND m.epoch = v.epoch + 1
-CROSS JOIN LATERAL (SELECT CASE WHEN v.next_epoch = v.epoch THEN v.next_at ELSE m.effective_at END AS exited_at) x
+CROSS JOIN LATERAL (SELECT CASE WHEN v.next_epoch = v.epoch THEN v.next_at
+                                WHEN m.effective_at < v.entered_at THEN v.entered_at ELSE m.effective_at END AS exited_at) x
 WHERE v.stage IS NOT NULL;
 COMMENT ON VIEW lead_funnel.lead_visits IS
     'one row per stay of a lead in a stage; the visits of a lead in the funnel join without gaps. Leads in a stage at a time t: WHERE stage = ... AND entered_at <= t AND (exited_at > t OR exited_at IS NULL)';
