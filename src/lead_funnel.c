@@ -87,11 +87,13 @@ at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
 		lf_queue_drop(subid);
+		lf_settle_drop(subid);
 		lf_stats_drop(subid);
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
 		lf_queue_hand_over(subid, parent);
+		lf_settle_hand_over(subid, parent);
 		lf_stats_hand_over(subid, parent);
 	}
 }

@@ -10,8 +10,8 @@
  *	  noted, and before commit the rows that have them are looked up.  Where the
  *	  journal says something else, the difference is journalled as reconcile.
  *
- *	  A key that is noted by a subtransaction that is rolled back stays noted:
- *	  to look it up does no harm.
+ *	  What a subtransaction that is rolled back has noted is forgotten: its locks
+ *	  are gone, so the row may be another session's by then.
  *
  * IDENTIFICATION
  *	  src/settle.c
@@ -35,11 +35,12 @@ static Lead **noted = NULL;
 static int	count = 0;
 static int	room = 0;
 
-/* A lead and the table that it is in. */
+/* A lead, the table that it is in, and who noted it. */
 typedef struct NotedLead
 {
 	Lead		lead;			/* first, for lf_lead_compare() */
 	Oid			root;
+	SubTransactionId subid;
 } NotedLead;
 
 static void
@@ -55,6 +56,7 @@ note(const Event *event, const LeadKey *key)
 	one->lead.funnel_id = event->funnel_id;
 	one->lead.key = lf_key_copy(key);
 	one->root = event->root;
+	one->subid = GetCurrentSubTransactionId();
 	noted[count++] = &one->lead;
 }
 
@@ -81,6 +83,29 @@ lf_settle_forget(void)
 {
 	noted = NULL;
 	count = room = 0;
+}
+
+void
+lf_settle_drop(SubTransactionId subid)
+{
+	int			left = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (((NotedLead *) noted[i])->subid != subid)
+			noted[left++] = noted[i];
+	}
+	count = left;
+}
+
+void
+lf_settle_hand_over(SubTransactionId subid, SubTransactionId parent)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (((NotedLead *) noted[i])->subid == subid)
+			((NotedLead *) noted[i])->subid = parent;
+	}
 }
 
 static int

@@ -22,4 +22,8 @@ extern bool lf_settle_is_pending(void);
 extern void lf_settle_all(void);
 extern void lf_settle_forget(void);
 
+/* A subtransaction is rolled back, or becomes part of its parent. */
+extern void lf_settle_drop(SubTransactionId subid);
+extern void lf_settle_hand_over(SubTransactionId subid, SubTransactionId parent);
+
 #endif							/* LEAD_FUNNEL_SETTLE_H */
