@@ -192,6 +192,24 @@ COMMIT;
 SELECT * FROM moves WHERE lead IN (26, 33, 34);
 SELECT * FROM l_check();
 
+-- a transaction that would look keys up when it ends is rolled back: the next one has nothing of it
+CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN DELETE FROM l WHERE id = NEW.id; INSERT INTO l VALUES (NEW.id + 100, 'b', 'mql'); RETURN NULL; END $$;
+CREATE TRIGGER a_gone AFTER UPDATE ON l FOR EACH ROW WHEN (NEW.src = 'gone') EXECUTE FUNCTION gone();
+INSERT INTO l SELECT i, 'a', 'mql' FROM generate_series(41, 80) i;
+BEGIN;
+UPDATE l SET src = 'gone', stage = 'sal' WHERE id BETWEEN 41 AND 79;
+ROLLBACK;
+BEGIN;
+SAVEPOINT a;
+UPDATE l SET src = 'gone', stage = 'sal' WHERE id = 42;
+ROLLBACK TO a;
+UPDATE l SET src = 'gone', stage = 'sal' WHERE id = 41;
+COMMIT;
+UPDATE l SET src = 'gone', stage = 'sal' WHERE id = 80;
+SELECT * FROM moves WHERE lead IN (41, 42, 80, 141, 142, 180);
+SELECT * FROM l_check();
+
 SELECT lead_funnel.detach('l', purge => true);
 RESET ROLE;
 SET client_min_messages = warning;
