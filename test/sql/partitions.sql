@@ -113,6 +113,22 @@ CREATE TRIGGER called AFTER INSERT ON call FOR EACH ROW EXECUTE FUNCTION called(
 INSERT INTO call VALUES (33);
 SELECT * FROM moves WHERE lead IN (33, 38);
 SELECT * FROM l_check();
+-- a trigger before ours moves the lead to a partition that the outer statement has not opened, and on there
+CREATE FUNCTION hop() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE l SET region = 'b', stage = 'sql' WHERE id = NEW.id;
+    INSERT INTO l2 (id, region) VALUES (NEW.id, 'b') ON CONFLICT (id, region) DO UPDATE SET stage = 'opportunity';
+    DELETE FROM l2 WHERE id = NEW.id AND id = 40;
+    INSERT INTO l2 (id, region, stage) SELECT 40, 'b', 'mql' WHERE NEW.id = 40;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER a_hop AFTER UPDATE OF stage ON l1 FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION hop();
+INSERT INTO l SELECT i, 'a', 'mql' FROM generate_series(39, 40) i;
+UPDATE l SET stage = 'sal' WHERE id IN (39, 40) AND region = 'a';
+SELECT * FROM moves WHERE lead IN (39, 40);
+SELECT * FROM l_check();
+DROP TRIGGER a_hop ON l1;
 DROP TRIGGER swallow ON l2;
 DROP TRIGGER a_again ON l1;
 DROP TRIGGER z_again ON l31;

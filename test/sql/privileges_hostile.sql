@@ -57,6 +57,20 @@ SELECT ho.try('INSERT INTO ho.good (id) VALUES (3)');
 SET ROLE regress_lf_good;
 DROP TRIGGER lead_funnel_more ON ho.good;
 DROP TRIGGER lead_funnel_track ON ho.plain;
+-- nor does one in the place of ours that fires at another time or once a statement
+SET client_min_messages = error;
+BEGIN;
+DROP TRIGGER lead_funnel_track ON ho.good;
+DROP TRIGGER lead_funnel_truncate ON ho.good;
+CREATE TRIGGER lead_funnel_truncate AFTER TRUNCATE ON ho.good FOR EACH STATEMENT EXECUTE FUNCTION lead_funnel.truncated();
+CREATE TRIGGER lead_funnel_track BEFORE INSERT ON ho.good FOR EACH ROW EXECUTE FUNCTION lead_funnel.track();
+SELECT ho.try('INSERT INTO ho.good (id) VALUES (3)'), ho.try('TRUNCATE ho.good');
+DROP TRIGGER lead_funnel_track ON ho.good;
+CREATE TRIGGER lead_funnel_track AFTER INSERT ON ho.good FOR EACH STATEMENT EXECUTE FUNCTION lead_funnel.track();
+CREATE TRIGGER lead_funnel_stamp AFTER UPDATE ON ho.good FOR EACH ROW EXECUTE FUNCTION lead_funnel.stamp();
+SELECT ho.try('INSERT INTO ho.good (id) VALUES (3)'), ho.try('UPDATE ho.good SET stage = ''mql''');
+ROLLBACK;
+RESET client_min_messages;
 -- LIKE copies no trigger
 SET ROLE regress_lf_evil;
 CREATE TABLE ho.copy (LIKE ho.good INCLUDING ALL);

@@ -34,6 +34,8 @@ SELECT lead_funnel.allow('leads', 'sal', 'sql', allowed_role => 'lf_sales');
 SELECT lead_funnel.allow('leads', 'opportunity', 'won', allowed_role => 'lf_missing');
 SELECT lead_funnel.forbid('leads', 'mql', 'nurture', note => 'none here');
 SELECT lead_funnel.grant_override('leads', 'lf_sales');
+GRANT USAGE ON SCHEMA crm TO lf_sales;
+GRANT SELECT, UPDATE ON crm.leads TO lf_sales;
 SELECT lead_funnel.grant_reader('lf_reader');
 INSERT INTO crm.leads (source, owner, amount) SELECT (ARRAY['web', 'fair', NULL])[g % 3 + 1], 'o' || g % 2, g FROM generate_series(1, 30) g;
 UPDATE crm.leads SET stage = 'mql' WHERE stage = 'lead' AND id % 2 = 0;
@@ -179,6 +181,12 @@ sub check_restored
 		UPDATE crm.leads SET stage = 'won' WHERE source = 'new'});
 	like($err, qr/42501: .*"lead_funnel_role".*HINT: +Role "lf_missing" does not exist/s, "$what: the move of a missing role");
 	$node->safe_psql($db, q{UPDATE crm.leads SET stage = 'lost' WHERE source = 'new'});
+	# who may override or read, still may
+	$node->safe_psql($db, q{SET ROLE lf_sales; BEGIN; SET LOCAL lead_funnel.override = 'x'; UPDATE crm.leads SET stage = 'lead' WHERE source = 'new'; COMMIT});
+	is($node->safe_psql($db, q{SELECT DISTINCT role_name, origin FROM lead_funnel.funnel_history WHERE source = 'new' AND to_stage = 'lead' AND from_stage IS NOT NULL}),
+		'lf_sales|override', "$what: the right to override");
+	is($node->safe_psql($db, q{SET ROLE lf_reader; SELECT count(DISTINCT funnel) FROM lead_funnel.funnels}),
+		$node->safe_psql($db, q{SELECT count(DISTINCT name) FROM lead_funnel.funnel}), "$what: the right to read");
 	# the sequence of funnels goes on
 	$node->safe_psql($db, q{CREATE TABLE fresh (id int PRIMARY KEY, stage lead_stage); SELECT lead_funnel.attach('fresh', 'stage');
 		INSERT INTO fresh VALUES (1, 'lead'); SELECT lead_funnel.attach('gone', 'state', stage_map => '{"lead": ["open"], "lost": ["closed"]}');
