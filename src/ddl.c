@@ -25,7 +25,9 @@
 #include "commands/event_trigger.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -208,6 +210,29 @@ before_partition_command(AlterTableStmt *stmt)
 	}
 }
 
+/* Extensions, schemas or owners of which something is to be dropped: ours, perhaps. */
+static void
+before_drop_extension(Node *parsetree, List *names, DropBehavior behavior)
+{
+	static const Oid types[] = {TEXTOID, TEXTARRAYOID, BOOLOID};
+	Datum	   *elements = palloc(list_length(names) * sizeof(Datum));
+	int			n = 0;
+	ListCell   *cell;
+	Datum		values[3];
+
+	foreach(cell, names)
+	{
+		if (IsA(lfirst(cell), RoleSpec))
+			elements[n++] = CStringGetTextDatum(get_rolespec_name(lfirst_node(RoleSpec, cell)));
+		else
+			elements[n++] = CStringGetTextDatum(strVal(lfirst(cell)));
+	}
+	values[0] = CStringGetTextDatum(CreateCommandName(parsetree));
+	values[1] = PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+	values[2] = BoolGetDatum(behavior == DROP_CASCADE);
+	lf_call_as_owner("_before_drop_extension", 3, types, values);
+}
+
 static EventTriggerData *
 event_data(FunctionCallInfo fcinfo)
 {
@@ -225,7 +250,26 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *data = event_data(fcinfo);
 
-	if (lf_is_managing() || !lf_any_funnel())
+	if (lf_is_managing())
+		PG_RETURN_NULL();
+	if (IsA(data->parsetree, DropOwnedStmt))
+	{
+		DropOwnedStmt *stmt = (DropOwnedStmt *) data->parsetree;
+
+		before_drop_extension(data->parsetree, stmt->roles, stmt->behavior);
+		PG_RETURN_NULL();
+	}
+	if (IsA(data->parsetree, DropStmt))
+	{
+		DropStmt   *stmt = (DropStmt *) data->parsetree;
+
+		if (stmt->removeType == OBJECT_EXTENSION || stmt->removeType == OBJECT_SCHEMA)
+		{
+			before_drop_extension(data->parsetree, stmt->objects, stmt->behavior);
+			PG_RETURN_NULL();
+		}
+	}
+	if (!lf_any_funnel())
 		PG_RETURN_NULL();
 	if (IsA(data->parsetree, AlterTableStmt))
 	{
