@@ -209,6 +209,14 @@ BEGIN
         RETURN QUERY SELECT 'suspended', NULL::text, 'active'::text, 'suspended'::text,
                             format('SELECT lead_funnel.resume(%L);', f.name);
     ELSIF f.status = 'active' THEN
+        BEGIN
+            PERFORM lead_funnel._check_relation(f.relation);
+        EXCEPTION
+            WHEN feature_not_supported OR wrong_object_type THEN
+                GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+                RETURN QUERY SELECT 'table does not fit', NULL::text, 'a table that attach() accepts'::text, message, hint;
+        END;
+
         RETURN QUERY
         SELECT CASE WHEN g.tgenabled IS NULL THEN 'trigger is missing' ELSE 'trigger is disabled' END, NULL::text,
                format('trigger %s on %s%s', e.tgname, r.oid, CASE WHEN f.always THEN ', enabled always' ELSE '' END),

@@ -75,6 +75,29 @@ $$;
 COMMENT ON FUNCTION lead_funnel._partitions_changed(regclass) IS 'triggers of a funnel follow its partitions';
 REVOKE ALL ON FUNCTION lead_funnel._partitions_changed(regclass) FROM PUBLIC;
 
+-- What attach() refuses, once there is a funnel
+CREATE FUNCTION lead_funnel._relatives_changed(relation regclass) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    detail text;
+    funnel name;
+BEGIN
+    PERFORM lead_funnel._check_relation(relation);
+EXCEPTION
+    WHEN feature_not_supported THEN
+        GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+        SELECT f.name INTO STRICT funnel FROM lead_funnel.funnel AS f WHERE f.relation = _relatives_changed.relation;
+        RAISE EXCEPTION 'table % cannot have parents, children or foreign partitions because it carries funnel "%"', relation, funnel
+            USING ERRCODE = 'feature_not_supported',
+                  DETAIL = detail,
+                  HINT = format('Use a partitioned table, or give the funnel up with lead_funnel.detach(%L).', funnel);
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._relatives_changed(regclass) IS 'error if a table with a funnel has come to inherit, or has a foreign partition';
+REVOKE ALL ON FUNCTION lead_funnel._relatives_changed(regclass) FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel._handled_drops() RETURNS integer
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'lf_handled_drops';
 COMMENT ON FUNCTION lead_funnel._handled_drops() IS 'partitions that the running DROP TABLE names and whose leads have left already';
@@ -279,7 +302,7 @@ CREATE EVENT TRIGGER lead_funnel_ddl_start ON ddl_command_start
     EXECUTE FUNCTION lead_funnel.ddl_start();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_start IS 'refusal of DDL that would break a funnel';
 CREATE EVENT TRIGGER lead_funnel_ddl_end ON ddl_command_end
-    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
+    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE')
     EXECUTE FUNCTION lead_funnel.ddl_end();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_end IS 'funnels follow new names and partitions';
 CREATE EVENT TRIGGER lead_funnel_ddl_owner ON ddl_command_end

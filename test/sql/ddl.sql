@@ -133,6 +133,63 @@ CREATE TRIGGER lead_funnel_track AFTER INSERT ON ddl.copy FOR EACH ROW EXECUTE F
 INSERT INTO ddl.copy VALUES (2, 'won');
 DROP TABLE ddl.copy;
 
+-- inheritance: refused, as attach() does; while event triggers are off, verify() tells
+CREATE TABLE ddl.other (id int PRIMARY KEY, stage text NOT NULL DEFAULT 'lead');
+SELECT lead_funnel.attach('ddl.other', 'stage', 'ddl other');
+CREATE TABLE ddl.relative (id int NOT NULL);
+CREATE TABLE ddl.kin (stage text NOT NULL, id int NOT NULL);
+CREATE ROLE regress_ddl_stranger;
+GRANT ALL ON SCHEMA ddl TO regress_ddl_stranger;
+SET ROLE regress_ddl_stranger;
+CREATE TABLE ddl.child () INHERITS (ddl.other);
+RESET ROLE;
+CREATE TABLE ddl.child () INHERITS (ddl.other);
+CREATE TEMP TABLE child () INHERITS (ddl.relative, ddl.other);
+CREATE TABLE IF NOT EXISTS ddl.kin () INHERITS (ddl.other);
+ALTER TABLE ddl.kin ADD x int, INHERIT ddl.other;
+ALTER TABLE ddl.other INHERIT ddl.relative;
+CREATE FOREIGN DATA WRAPPER ddl_nothing;
+CREATE SERVER ddl_nowhere FOREIGN DATA WRAPPER ddl_nothing;
+CREATE FOREIGN TABLE ddl.remote () INHERITS (ddl.other) SERVER ddl_nowhere;
+CREATE FOREIGN TABLE ddl.remote (id int NOT NULL, stage text NOT NULL) SERVER ddl_nowhere;
+ALTER FOREIGN TABLE ddl.remote INHERIT ddl.other;
+ALTER TABLE ddl.remote INHERIT ddl.other;
+CREATE TABLE ddl.child () INHERITS (ddl.relative);
+ALTER TABLE ddl.remote INHERIT ddl.relative;
+ALTER TABLE ddl.remote NO INHERIT ddl.relative;
+SELECT * FROM lead_funnel.verify('ddl other');
+BEGIN;
+SET LOCAL session_replication_role = replica;
+ALTER TABLE ddl.kin INHERIT ddl.other;
+SET LOCAL session_replication_role = origin;
+SELECT problem, expected, found, fix FROM lead_funnel.verify('ddl other');
+ALTER TABLE ddl.kin NO INHERIT ddl.other;
+SELECT * FROM lead_funnel.verify('ddl other');
+ROLLBACK;
+BEGIN;
+SELECT lead_funnel.suspend('ddl other');
+ALTER TABLE ddl.other INHERIT ddl.relative;
+SELECT lead_funnel.resume('ddl other');
+ROLLBACK;
+-- a foreign partition, too, at any level
+CREATE TABLE ddl.parts (id int, stage text) PARTITION BY LIST (stage);
+CREATE TABLE ddl.parts1 PARTITION OF ddl.parts DEFAULT PARTITION BY LIST (id);
+SELECT lead_funnel.attach('ddl.parts', 'stage', 'ddl parts', key_column => 'id');
+CREATE FOREIGN TABLE ddl.part PARTITION OF ddl.parts FOR VALUES IN ('mql') SERVER ddl_nowhere;
+CREATE FOREIGN TABLE ddl.part PARTITION OF ddl.parts1 DEFAULT SERVER ddl_nowhere;
+ALTER TABLE ddl.parts1 ATTACH PARTITION ddl.remote DEFAULT;
+CREATE TABLE ddl.parts2 (id int, stage text) PARTITION BY LIST (id);
+CREATE FOREIGN TABLE ddl.part PARTITION OF ddl.parts2 DEFAULT SERVER ddl_nowhere;
+ALTER TABLE ddl.parts ATTACH PARTITION ddl.parts2 FOR VALUES IN ('mql');
+SELECT * FROM lead_funnel.verify('ddl parts');
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{ddl other,ddl parts}'::name[]) f;
+SET client_min_messages = warning;
+DROP TABLE ddl.other, ddl.child, ddl.relative, ddl.kin, ddl.parts, ddl.parts2;
+DROP FOREIGN DATA WRAPPER ddl_nothing CASCADE;
+RESET client_min_messages;
+REVOKE ALL ON SCHEMA ddl FROM regress_ddl_stranger;
+DROP ROLE regress_ddl_stranger;
+
 -- an index that a DBA adds to the journal is maintained
 CREATE INDEX ddl_extra ON lead_funnel.journal (funnel_id, upper(note)) WHERE kind = 'm';
 CREATE INDEX ddl_delta ON lead_funnel.delta (day);
