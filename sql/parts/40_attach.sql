@@ -888,7 +888,6 @@ $$;
 COMMENT ON FUNCTION lead_funnel._public_views() IS
     'views that users read';
 
--- Runs as its caller: a private function, or grant_reader's superuser
 CREATE FUNCTION lead_funnel._grant_reading(role pg_catalog.name)
     RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
