@@ -81,6 +81,11 @@ $(OBJS) $(OBJS:.o=.bc): src/.built-for $(wildcard src/*.h)
 demo test:
 	@test/run/prepare.sh $@
 
+# By hand, since it needs two servers: installs the extension in both
+check-upgrade:
+	@test/check/upgrade.sh
+export OLD_PG_CONFIG NEW_PG_CONFIG
+
 # What test/run/kind_NAME.sh calls, with OUT (a folder, where it puts expected/, too) and CONF (settings for the server)
 own_server = --bindir=$(bindir) --temp-instance=$(OUT)/instance --temp-config=$(CONF) --no-locale --encoding=UTF8 \
 	--inputdir=test --outputdir=$(OUT) $(if $(filter-out 13 14 15,$(MAJORVERSION)),--expecteddir=$(OUT))
@@ -94,5 +99,5 @@ kind-tap:
 	@echo "tests: $(PROVE_TESTS)"
 	$(if $(PROVE_TESTS),$(prove_installcheck))
 
-.PHONY: FORCE demo test kind-regress kind-isolation kind-tap
+.PHONY: FORCE demo test check-upgrade kind-regress kind-isolation kind-tap
 .DELETE_ON_ERROR:

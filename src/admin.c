@@ -49,6 +49,7 @@
 #include "track.h"
 
 PG_FUNCTION_INFO_V1(lf_as_owner);
+PG_FUNCTION_INFO_V1(lf_as_owner_unchecked);
 PG_FUNCTION_INFO_V1(lf_caller);
 PG_FUNCTION_INFO_V1(lf_is_managing_sql);
 PG_FUNCTION_INFO_V1(lf_table_state);
@@ -174,15 +175,29 @@ invoke_as_owner(FunctionCallInfo inner)
 	return result;
 }
 
+static Datum
+call_private(FunctionCallInfo fcinfo, Oid function)
+{
+	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
+	FmgrInfo	flinfo;
+	Datum		result;
+
+	fmgr_info_cxt(function, &flinfo, fcinfo->flinfo->fn_mcxt);
+	flinfo.fn_expr = fcinfo->flinfo->fn_expr;
+	InitFunctionCallInfoData(*inner, &flinfo, fcinfo->nargs, fcinfo->fncollation, NULL,
+							 fcinfo->resultinfo);
+	memcpy(inner->args, fcinfo->args, fcinfo->nargs * sizeof(NullableDatum));
+	result = invoke_as_owner(inner);
+	fcinfo->isnull = inner->isnull;
+	return result;
+}
+
 Datum
 lf_as_owner(PG_FUNCTION_ARGS)
 {
 	/* as declared: a call by the fast path has no expression to ask */
 	Oid			first_type;
 	Oid			function = private_function(fcinfo->flinfo->fn_oid, &first_type);
-	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
-	FmgrInfo	flinfo;
-	Datum		result;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -193,15 +208,16 @@ lf_as_owner(PG_FUNCTION_ARGS)
 		check_funnel_owner(NameStr(*PG_GETARG_NAME(0)));
 	else
 		check_table_owner(PG_GETARG_OID(0));
+	return call_private(fcinfo, function);
+}
 
-	fmgr_info_cxt(function, &flinfo, fcinfo->flinfo->fn_mcxt);
-	flinfo.fn_expr = fcinfo->flinfo->fn_expr;
-	InitFunctionCallInfoData(*inner, &flinfo, fcinfo->nargs, fcinfo->fncollation, NULL,
-							 fcinfo->resultinfo);
-	memcpy(inner->args, fcinfo->args, fcinfo->nargs * sizeof(NullableDatum));
-	result = invoke_as_owner(inner);
-	fcinfo->isnull = inner->isnull;
-	return result;
+/* For functions that are about no funnel: the private one asks lead_funnel._caller() itself. */
+Datum
+lf_as_owner_unchecked(PG_FUNCTION_ARGS)
+{
+	Oid			first_type;
+
+	return call_private(fcinfo, private_function(fcinfo->flinfo->fn_oid, &first_type));
 }
 
 void

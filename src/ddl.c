@@ -25,7 +25,9 @@
 #include "commands/event_trigger.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -208,6 +210,29 @@ before_partition_command(AlterTableStmt *stmt)
 	}
 }
 
+/* Extensions, schemas or owners of which something is to be dropped: ours, perhaps. */
+static void
+before_drop_extension(Node *parsetree, List *names, DropBehavior behavior)
+{
+	static const Oid types[] = {TEXTOID, TEXTARRAYOID, BOOLOID};
+	Datum	   *elements = palloc(list_length(names) * sizeof(Datum));
+	int			n = 0;
+	ListCell   *cell;
+	Datum		values[3];
+
+	foreach(cell, names)
+	{
+		if (IsA(lfirst(cell), RoleSpec))
+			elements[n++] = CStringGetTextDatum(get_rolespec_name(lfirst_node(RoleSpec, cell)));
+		else
+			elements[n++] = CStringGetTextDatum(strVal(lfirst(cell)));
+	}
+	values[0] = CStringGetTextDatum(CreateCommandName(parsetree));
+	values[1] = PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+	values[2] = BoolGetDatum(behavior == DROP_CASCADE);
+	lf_call_as_owner("_before_drop_extension", 3, types, values);
+}
+
 static EventTriggerData *
 event_data(FunctionCallInfo fcinfo)
 {
@@ -225,7 +250,26 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *data = event_data(fcinfo);
 
-	if (lf_is_managing() || !lf_any_funnel())
+	if (lf_is_managing())
+		PG_RETURN_NULL();
+	if (IsA(data->parsetree, DropOwnedStmt))
+	{
+		DropOwnedStmt *stmt = (DropOwnedStmt *) data->parsetree;
+
+		before_drop_extension(data->parsetree, stmt->roles, stmt->behavior);
+		PG_RETURN_NULL();
+	}
+	if (IsA(data->parsetree, DropStmt))
+	{
+		DropStmt   *stmt = (DropStmt *) data->parsetree;
+
+		if (stmt->removeType == OBJECT_EXTENSION || stmt->removeType == OBJECT_SCHEMA)
+		{
+			before_drop_extension(data->parsetree, stmt->objects, stmt->behavior);
+			PG_RETURN_NULL();
+		}
+	}
+	if (!lf_any_funnel())
 		PG_RETURN_NULL();
 	if (IsA(data->parsetree, AlterTableStmt))
 	{
@@ -310,6 +354,64 @@ after_partition_command(AlterTableStmt *stmt)
 	}
 }
 
+/*
+ * Parents or children that attach() would refuse, and foreign partitions: an
+ * error, now that the statement has been found to be allowed.
+ */
+static void
+check_relation(RangeVar *relation)
+{
+	static const Oid types[] = {REGCLASSOID};
+	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
+	FunnelRow	row;
+	Datum		value;
+
+	if (!OidIsValid(relid) || !lf_funnel_row_by_relation(relid, &row) || row.suspended)
+		return;
+	value = ObjectIdGetDatum(row.relation);
+	lf_call_as_owner("_relatives_changed", 1, types, &value);
+}
+
+static void
+after_create(CreateStmt *stmt)
+{
+	ListCell   *cell;
+
+	if (stmt->partbound != NULL)
+	{
+		/* a new partition has no leads yet */
+		Oid			relid = partition_of_funnel(stmt->relation);
+
+		if (!OidIsValid(relid))
+			return;
+		if (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
+			check_relation(stmt->relation);
+		sync_triggers(relid);
+		return;
+	}
+	foreach(cell, stmt->inhRelations)
+		check_relation(lfirst_node(RangeVar, cell));
+}
+
+static void
+after_inherit(AlterTableStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);
+
+		if (cmd->subtype == AT_AddInherit)
+		{
+			check_relation(stmt->relation);
+			check_relation(castNode(RangeVar, cmd->def));
+		}
+		else if (cmd->subtype == AT_AttachPartition)
+			check_relation(stmt->relation);
+	}
+}
+
 /* lead_funnel.ddl_end(): ON ddl_command_end */
 Datum
 lf_ddl_end(PG_FUNCTION_ARGS)
@@ -327,16 +429,18 @@ lf_ddl_end(PG_FUNCTION_ARGS)
 	else if (IsA(parsetree, AlterTableStmt))
 	{
 		if (lf_any_funnel())
+		{
+			after_inherit((AlterTableStmt *) parsetree);
 			after_partition_command((AlterTableStmt *) parsetree);
+		}
 	}
-	else if (IsA(parsetree, CreateStmt) && ((CreateStmt *) parsetree)->partbound != NULL &&
-			 lf_any_funnel())
+	else if (IsA(parsetree, CreateStmt) || IsA(parsetree, CreateForeignTableStmt))
 	{
-		/* a new partition has no leads yet */
-		Oid			relid = partition_of_funnel(((CreateStmt *) parsetree)->relation);
+		/* the statement for a foreign table begins with one for a table */
+		CreateStmt *stmt = (CreateStmt *) parsetree;
 
-		if (OidIsValid(relid))
-			sync_triggers(relid);
+		if ((stmt->partbound != NULL || stmt->inhRelations != NIL) && lf_any_funnel())
+			after_create(stmt);
 	}
 	PG_RETURN_NULL();
 }

@@ -442,17 +442,61 @@ $$;
 COMMENT ON FUNCTION lead_funnel._stage_label(pg_catalog.text, pg_catalog.text) IS
     'stage with this label; the error names where the label stands';
 
--- A value as the stage column holds it: numbers in one spelling only
+-- The type that a column of a domain is made of
+CREATE FUNCTION lead_funnel._base_type(relation pg_catalog.regclass, column_name pg_catalog.name)
+    RETURNS pg_catalog.regtype
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    WITH RECURSIVE base AS (
+        SELECT t.atttypid AS oid
+        FROM pg_attribute AS t
+        WHERE t.attrelid = relation AND t.attname = column_name AND NOT t.attisdropped
+        UNION ALL
+        SELECT y.typbasetype
+        FROM base AS b
+        JOIN pg_type AS y ON y.oid = b.oid
+        WHERE y.typtype = 'd'
+    )
+    SELECT y.oid::regtype
+    FROM base AS b
+    JOIN pg_type AS y ON y.oid = b.oid
+    WHERE y.typtype <> 'd'
+$$;
+COMMENT ON FUNCTION lead_funnel._base_type(pg_catalog.regclass, pg_catalog.name) IS
+    'type of a column; of a domain the type that it is over';
+
+CREATE FUNCTION lead_funnel._stage_kind(relation pg_catalog.regclass, stage_column pg_catalog.name)
+    RETURNS pg_catalog.text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT CASE WHEN y.oid = '@extschema@.lead_stage'::regtype THEN 'lead_stage'
+                WHEN y.typtype = 'e' THEN 'enum'
+                WHEN y.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
+                ELSE 'text' END
+    FROM pg_type AS y
+    WHERE y.oid = lead_funnel._base_type(relation, stage_column)
+$$;
+COMMENT ON FUNCTION lead_funnel._stage_kind(pg_catalog.regclass, pg_catalog.name) IS
+    'how a column holds stages: lead_stage, enum, integer or text';
+
+-- A value as the stage column holds it: numbers in one spelling only, in char(n)
+-- no blanks at the end, since they count for nothing there
 CREATE FUNCTION lead_funnel._stage_value(relation pg_catalog.regclass, stage_column pg_catalog.name, value pg_catalog.text)
     RETURNS pg_catalog.text
     LANGUAGE plpgsql STABLE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF value IS NULL OR lead_funnel._stage_kind(relation, stage_column) <> 'integer' THEN
-        RETURN value;
+    IF value IS NULL THEN
+        RETURN NULL;
+    ELSIF lead_funnel._stage_kind(relation, stage_column) = 'integer' THEN
+        RETURN value::bigint::text;
+    ELSIF lead_funnel._base_type(relation, stage_column) = 'bpchar'::regtype THEN
+        RETURN rtrim(value, ' ');
     END IF;
-    RETURN value::bigint::text;
+    RETURN value;
 EXCEPTION
     WHEN invalid_text_representation OR numeric_value_out_of_range THEN
         RAISE EXCEPTION 'value "%" is no integer, but stage column "%" is', value, stage_column
@@ -464,32 +508,6 @@ END
 $$;
 COMMENT ON FUNCTION lead_funnel._stage_value(pg_catalog.regclass, pg_catalog.name, pg_catalog.text) IS
     'value as the stage column shows it';
-
-CREATE FUNCTION lead_funnel._stage_kind(relation pg_catalog.regclass, stage_column pg_catalog.name)
-    RETURNS pg_catalog.text
-    LANGUAGE sql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-    WITH RECURSIVE base AS (
-        SELECT t.atttypid AS oid
-        FROM pg_attribute AS t
-        WHERE t.attrelid = relation AND t.attname = stage_column AND NOT t.attisdropped
-        UNION ALL
-        SELECT y.typbasetype
-        FROM base AS b
-        JOIN pg_type AS y ON y.oid = b.oid
-        WHERE y.typtype = 'd'
-    )
-    SELECT CASE WHEN y.oid = '@extschema@.lead_stage'::regtype THEN 'lead_stage'
-                WHEN y.typtype = 'e' THEN 'enum'
-                WHEN y.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'integer'
-                ELSE 'text' END
-    FROM base AS b
-    JOIN pg_type AS y ON y.oid = b.oid
-    WHERE y.typtype <> 'd'
-$$;
-COMMENT ON FUNCTION lead_funnel._stage_kind(pg_catalog.regclass, pg_catalog.name) IS
-    'how a column holds stages: lead_stage, enum, integer or text';
 
 CREATE FUNCTION lead_funnel._parse_stage_map(relation pg_catalog.regclass, stage_column pg_catalog.name,
                                              stage_map pg_catalog.jsonb)
@@ -722,8 +740,9 @@ COMMENT ON FUNCTION lead_funnel._drop_triggers(pg_catalog.regclass) IS
 REVOKE ALL ON FUNCTION lead_funnel._drop_triggers(pg_catalog.regclass) FROM PUBLIC;
 
 -- "The column differs", for the WHEN of a trigger.  pg_dump cannot restore IS
--- DISTINCT FROM on an operator outside pg_catalog, and a nondeterministic
--- collation finds values equal that the statistics tell apart.
+-- DISTINCT FROM on an operator outside pg_catalog, a nondeterministic collation
+-- finds values equal that the statistics tell apart, and a domain over an enum
+-- has no operators at all.
 CREATE FUNCTION lead_funnel._differs(relation pg_catalog.regclass, column_name pg_catalog.name)
     RETURNS pg_catalog.text
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -734,9 +753,12 @@ CREATE FUNCTION lead_funnel._differs(relation pg_catalog.regclass, column_name p
                THEN format('(OLD.%1$I OPERATOR(@extschema@.=) NEW.%1$I) IS NOT TRUE', column_name)
                WHEN EXISTS (SELECT FROM pg_collation AS c WHERE c.oid = t.attcollation AND NOT c.collisdeterministic)
                THEN format('OLD.%1$I COLLATE "C" IS DISTINCT FROM NEW.%1$I COLLATE "C"', column_name)
+               WHEN b.typtype = 'e' AND b.oid <> t.atttypid
+               THEN format('OLD.%1$I::%2$s IS DISTINCT FROM NEW.%1$I::%2$s', column_name, b.oid::regtype)
                ELSE format('OLD.%1$I IS DISTINCT FROM NEW.%1$I', column_name)
            END
     FROM pg_attribute AS t
+    JOIN pg_type AS b ON b.oid = lead_funnel._base_type(relation, column_name)
     WHERE t.attrelid = relation AND t.attname = column_name
 $$;
 COMMENT ON FUNCTION lead_funnel._differs(pg_catalog.regclass, pg_catalog.name) IS
@@ -821,6 +843,37 @@ COMMENT ON FUNCTION lead_funnel._store_stage_map(pg_catalog.int4, pg_catalog.reg
     'replacement of the stage map of a funnel';
 REVOKE ALL ON FUNCTION lead_funnel._store_stage_map(pg_catalog.int4, pg_catalog.regclass, pg_catalog.name, pg_catalog.jsonb) FROM PUBLIC;
 
+-- A map that was made for another type of column.  Two of its values may be one
+-- now, as 'x' and 'x ' in char(n): the first one counts.
+CREATE FUNCTION lead_funnel._fit_stage_map(f lead_funnel.funnel)
+    RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF lead_funnel._stage_kind(f.relation, f.stage_column) = 'integer'
+       AND (SELECT bool_and(m.value ~ '^-?[0-9]+$') FROM lead_funnel.stage_map AS m WHERE m.funnel_id = f.funnel_id) IS NOT TRUE THEN
+        -- an error
+        PERFORM lead_funnel._parse_stage_map(f.relation, f.stage_column, NULL);
+    END IF;
+    WITH fitting AS (
+        SELECT m.stage, m.position, m.value,
+               lead_funnel._stage_value(f.relation, f.stage_column, m.value) AS wanted
+        FROM lead_funnel.stage_map AS m
+        WHERE m.funnel_id = f.funnel_id AND m.value IS NOT NULL
+    )
+    DELETE FROM lead_funnel.stage_map AS m
+    USING (SELECT o.*, row_number() OVER (PARTITION BY o.wanted ORDER BY o.stage::text, o.position) AS copy FROM fitting AS o) AS x
+    WHERE m.funnel_id = f.funnel_id AND m.value = x.value AND x.copy > 1;
+    UPDATE lead_funnel.stage_map AS m
+    SET value = lead_funnel._stage_value(f.relation, f.stage_column, m.value)
+    WHERE m.funnel_id = f.funnel_id AND m.value <> lead_funnel._stage_value(f.relation, f.stage_column, m.value);
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._fit_stage_map(lead_funnel.funnel) IS
+    'stage map as the stage column shows its values; an error if they do not fit the column';
+REVOKE ALL ON FUNCTION lead_funnel._fit_stage_map(lead_funnel.funnel) FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel._public_views()
     RETURNS SETOF pg_catalog.regclass
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -835,7 +888,6 @@ $$;
 COMMENT ON FUNCTION lead_funnel._public_views() IS
     'views that users read';
 
--- Runs as its caller: a private function, or grant_reader's superuser
 CREATE FUNCTION lead_funnel._grant_reading(role pg_catalog.name)
     RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -937,6 +989,35 @@ $$;
 COMMENT ON FUNCTION lead_funnel._notice_key(pg_catalog.regclass, pg_catalog.name) IS
     'notice if no index keeps the keys of leads apart';
 REVOKE ALL ON FUNCTION lead_funnel._notice_key(pg_catalog.regclass, pg_catalog.name) FROM PUBLIC;
+
+-- Members of pg_write_all_data may set any sequence, and no trigger can refuse it
+CREATE FUNCTION lead_funnel._next_funnel_id()
+    RETURNS pg_catalog.int4
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    result integer;
+BEGIN
+    BEGIN
+        result := nextval('lead_funnel.funnel_funnel_id_seq');
+    EXCEPTION
+        WHEN sequence_generator_limit_exceeded THEN
+            NULL;
+    END;
+    IF result IS NULL OR EXISTS (SELECT FROM lead_funnel.funnel AS f WHERE f.funnel_id = result) THEN
+        PERFORM lead_funnel._lock_statistics(0);
+        SELECT min(g.id) + 1 INTO STRICT result
+        FROM (SELECT 0::bigint AS id UNION ALL SELECT f.funnel_id FROM lead_funnel.funnel AS f) AS g
+        WHERE NOT EXISTS (SELECT FROM lead_funnel.funnel AS o WHERE o.funnel_id = g.id + 1);
+        PERFORM setval('lead_funnel.funnel_funnel_id_seq', result);
+    END IF;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._next_funnel_id() IS
+    'number for a new funnel, whatever its sequence says';
+REVOKE ALL ON FUNCTION lead_funnel._next_funnel_id() FROM PUBLIC;
 
 -- attach
 
@@ -1097,11 +1178,11 @@ BEGIN
         DELETE FROM lead_funnel.override_role AS o WHERE o.funnel_id = f.funnel_id;
     ELSE
         INSERT INTO lead_funnel.funnel
-            (name, relation, mode, preset, timezone, always, stage_column, key_column, source_column,
+            (funnel_id, name, relation, mode, preset, timezone, always, stage_column, key_column, source_column,
              campaign_column, owner_column, segment_column, currency_column, value_column, entered_column,
              actor_column, reason_column, handover_column, excluded_column, attached_by)
         VALUES
-            (f.name, f.relation, f.mode, _attach.preset, f.timezone, _attach.always, f.stage_column,
+            (lead_funnel._next_funnel_id(), f.name, f.relation, f.mode, _attach.preset, f.timezone, _attach.always, f.stage_column,
              f.key_column, f.source_column, f.campaign_column, f.owner_column, f.segment_column,
              f.currency_column, f.value_column, f.entered_column, f.actor_column, f.reason_column,
              f.handover_column, f.excluded_column, caller)
@@ -1344,6 +1425,7 @@ BEGIN
     PERFORM lead_funnel._check_columns(f.relation, to_jsonb(f));
     UPDATE lead_funnel.funnel AS o SET status = 'suspended' WHERE o.funnel_id = f.funnel_id;
     PERFORM lead_funnel._drop_triggers(f.relation);
+    PERFORM lead_funnel._fit_stage_map(f);
     PERFORM lead_funnel._create_triggers(f.funnel_id);
     UPDATE lead_funnel.funnel AS o SET status = 'active' WHERE o.funnel_id = f.funnel_id;
     PERFORM lead_funnel._invalidate(f.relation);
@@ -1498,9 +1580,8 @@ BEGIN
     WHERE o.funnel_id = f.funnel_id;
     IF _alter_funnel.stage_map IS NOT NULL THEN
         PERFORM lead_funnel._store_stage_map(f.funnel_id, f.relation, f.stage_column, _alter_funnel.stage_map);
-    ELSIF lead_funnel._stage_kind(f.relation, f.stage_column) = 'integer'
-          AND (SELECT bool_and(m.value ~ '^-?[0-9]+$') FROM lead_funnel.stage_map AS m WHERE m.funnel_id = f.funnel_id) IS NOT TRUE THEN
-        PERFORM lead_funnel._parse_stage_map(f.relation, f.stage_column, NULL);
+    ELSE
+        PERFORM lead_funnel._fit_stage_map(f);
     END IF;
     IF old.status = 'active' THEN
         IF retrigger OR NOT has_triggers THEN

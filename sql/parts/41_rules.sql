@@ -343,10 +343,10 @@ BEGIN
        AND NOT EXISTS (SELECT FROM lead_funnel.stage_map AS m WHERE m.funnel_id = f.funnel_id AND m.value IS NOT NULL) THEN
         own_label := CASE kind WHEN 'text' THEN _map_stage.stage::text
                                ELSE (SELECT e.enumlabel
-                                     FROM pg_attribute AS a
-                                     JOIN pg_enum AS e ON e.enumtypid = a.atttypid
-                                     WHERE a.attrelid = f.relation AND a.attname = f.stage_column
-                                       AND lower(e.enumlabel) = _map_stage.stage::text) END;
+                                     FROM pg_enum AS e
+                                     WHERE e.enumtypid = lead_funnel._base_type(f.relation, f.stage_column)
+                                       AND lower(e.enumlabel COLLATE "C") = _map_stage.stage::text
+                                     LIMIT 1) END;
         IF own_label IS DISTINCT FROM raw AND own_label IS NOT NULL THEN
             INSERT INTO lead_funnel.stage_map (funnel_id, stage, position, value)
             SELECT f.funnel_id, _map_stage.stage, coalesce(max(m.position), 0) + 1, own_label

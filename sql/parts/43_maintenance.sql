@@ -209,6 +209,14 @@ BEGIN
         RETURN QUERY SELECT 'suspended', NULL::text, 'active'::text, 'suspended'::text,
                             format('SELECT lead_funnel.resume(%L);', f.name);
     ELSIF f.status = 'active' THEN
+        BEGIN
+            PERFORM lead_funnel._check_relation(f.relation);
+        EXCEPTION
+            WHEN feature_not_supported OR wrong_object_type THEN
+                GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+                RETURN QUERY SELECT 'table does not fit', NULL::text, 'a table that attach() accepts'::text, message, hint;
+        END;
+
         RETURN QUERY
         SELECT CASE WHEN g.tgenabled IS NULL THEN 'trigger is missing' ELSE 'trigger is disabled' END, NULL::text,
                format('trigger %s on %s%s', e.tgname, r.oid, CASE WHEN f.always THEN ', enabled always' ELSE '' END),
@@ -404,7 +412,7 @@ CREATE FUNCTION lead_funnel._check_extension_owner(what pg_catalog.text)
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF NOT (SELECT pg_has_role(e.extowner, 'USAGE') FROM pg_extension AS e WHERE e.extname = 'lead_funnel') THEN
+    IF NOT (SELECT pg_has_role(lead_funnel._caller(), e.extowner, 'USAGE') FROM pg_extension AS e WHERE e.extname = 'lead_funnel') THEN
         RAISE EXCEPTION 'permission denied for function %', what
             USING ERRCODE = 'insufficient_privilege',
                   DETAIL = 'A reader sees the funnels of all tables.',
@@ -418,21 +426,36 @@ COMMENT ON FUNCTION lead_funnel._check_extension_owner(pg_catalog.text) IS
 
 CREATE FUNCTION lead_funnel.grant_reader(role pg_catalog.name)
     RETURNS pg_catalog.void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'lf_as_owner_unchecked';
+COMMENT ON FUNCTION lead_funnel.grant_reader(pg_catalog.name) IS
+    'right of a role to read the views for every funnel';
+
+CREATE FUNCTION lead_funnel._grant_reader(role pg_catalog.name)
+    RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM lead_funnel._check_extension_owner('grant_reader');
-    PERFORM lead_funnel._check_role(grant_reader.role);
-    PERFORM lead_funnel._grant_reading(grant_reader.role);
-    INSERT INTO lead_funnel.reader (role) VALUES (grant_reader.role) ON CONFLICT DO NOTHING;
+    PERFORM lead_funnel._check_role(_grant_reader.role);
+    PERFORM lead_funnel._grant_reading(_grant_reader.role);
+    INSERT INTO lead_funnel.reader (role) VALUES (_grant_reader.role) ON CONFLICT DO NOTHING;
 END
 $$;
-COMMENT ON FUNCTION lead_funnel.grant_reader(pg_catalog.name) IS
-    'right of a role to read the views for every funnel';
+COMMENT ON FUNCTION lead_funnel._grant_reader(pg_catalog.name) IS
+    'implementation of grant_reader()';
+REVOKE ALL ON FUNCTION lead_funnel._grant_reader(pg_catalog.name) FROM PUBLIC;
 
 CREATE FUNCTION lead_funnel.revoke_reader(role pg_catalog.name)
+    RETURNS pg_catalog.void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'lf_as_owner_unchecked';
+COMMENT ON FUNCTION lead_funnel.revoke_reader(pg_catalog.name) IS
+    'end of the right of a role to read the views for every funnel';
+
+CREATE FUNCTION lead_funnel._revoke_reader(role pg_catalog.name)
     RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -442,26 +465,27 @@ DECLARE
     v regclass;
 BEGIN
     PERFORM lead_funnel._check_extension_owner('revoke_reader');
-    IF revoke_reader.role IS NULL THEN
+    IF _revoke_reader.role IS NULL THEN
         PERFORM lead_funnel._check_role(NULL);
     END IF;
-    DELETE FROM lead_funnel.reader AS r WHERE r.role = revoke_reader.role;
+    DELETE FROM lead_funnel.reader AS r WHERE r.role = _revoke_reader.role;
     IF NOT FOUND THEN
-        RAISE NOTICE 'role "%" is no reader', revoke_reader.role;
+        RAISE NOTICE 'role "%" is no reader', _revoke_reader.role;
     END IF;
     -- the role may be gone, and it may read as owner of a table
-    IF EXISTS (SELECT FROM pg_roles AS o WHERE o.rolname = revoke_reader.role)
+    IF EXISTS (SELECT FROM pg_roles AS o WHERE o.rolname = _revoke_reader.role)
        AND NOT EXISTS (SELECT
                        FROM lead_funnel.funnel AS f
                        LEFT JOIN pg_class AS c ON c.oid = f.relation
                        LEFT JOIN pg_roles AS o ON o.oid = c.relowner
-                       WHERE coalesce(o.rolname, f.attached_by) = revoke_reader.role) THEN
+                       WHERE coalesce(o.rolname, f.attached_by) = _revoke_reader.role) THEN
         FOR v IN SELECT * FROM lead_funnel._public_views() LOOP
-            EXECUTE format('REVOKE SELECT ON %s FROM %I', v, revoke_reader.role);
+            EXECUTE format('REVOKE SELECT ON %s FROM %I', v, _revoke_reader.role);
         END LOOP;
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION lead_funnel.compact() FROM %I', revoke_reader.role);
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION lead_funnel.compact() FROM %I', _revoke_reader.role);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION lead_funnel.revoke_reader(pg_catalog.name) IS
-    'end of the right of a role to read the views for every funnel';
+COMMENT ON FUNCTION lead_funnel._revoke_reader(pg_catalog.name) IS
+    'implementation of revoke_reader()';
+REVOKE ALL ON FUNCTION lead_funnel._revoke_reader(pg_catalog.name) FROM PUBLIC;

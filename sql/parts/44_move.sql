@@ -162,7 +162,11 @@ BEGIN
     END IF;
 
     SELECT pg_catalog.format_type(s.atttypid, -1) AS stage_type,
-           pg_catalog.format_type(k.atttypid, -1) AS key_type
+           pg_catalog.format_type(k.atttypid, -1) AS key_type,
+           (SELECT b.oid::pg_catalog.regtype
+            FROM pg_catalog.pg_type AS b
+            WHERE b.oid OPERATOR(pg_catalog.=) lead_funnel._base_type(f.relation, f.key_column)
+              AND b.oid OPERATOR(pg_catalog.<>) k.atttypid AND b.typtype OPERATOR(pg_catalog.=) 'e') AS enum_of_key
     INTO c
     FROM pg_catalog.pg_attribute AS s
     JOIN pg_catalog.pg_attribute AS k ON k.attrelid OPERATOR(pg_catalog.=) s.attrelid
@@ -180,8 +184,10 @@ BEGIN
     condition := pg_catalog.format(
         CASE WHEN f.key_kind OPERATOR(pg_catalog.=) 'int' THEN 't.%I OPERATOR(pg_catalog.=) $1::pg_catalog.int8'
              WHEN f.key_kind OPERATOR(pg_catalog.=) 'uuid' THEN 't.%I OPERATOR(pg_catalog.=) $1::pg_catalog.uuid'
-                        ELSE 't.%I OPERATOR(pg_catalog.=) $1::%s' END,
-        f.key_column, c.key_type);
+             -- a domain over an enum has no operators
+             WHEN c.enum_of_key IS NOT NULL THEN 't.%1$I::%3$s OPERATOR(pg_catalog.=) $1::%3$s'
+             ELSE 't.%I OPERATOR(pg_catalog.=) $1::%s' END,
+        f.key_column, c.key_type, c.enum_of_key);
     EXECUTE pg_catalog.format('SELECT t.%I::pg_catalog.text, lead_funnel._stage_of_status($2, t.%I::pg_catalog.text) '
                               'FROM %s AS t WHERE %s FOR NO KEY UPDATE OF t',
                               f.key_column, f.stage_column, f.relation, condition)

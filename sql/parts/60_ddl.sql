@@ -75,6 +75,29 @@ $$;
 COMMENT ON FUNCTION lead_funnel._partitions_changed(regclass) IS 'triggers of a funnel follow its partitions';
 REVOKE ALL ON FUNCTION lead_funnel._partitions_changed(regclass) FROM PUBLIC;
 
+-- What attach() refuses, once there is a funnel
+CREATE FUNCTION lead_funnel._relatives_changed(relation regclass) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    detail text;
+    funnel name;
+BEGIN
+    PERFORM lead_funnel._check_relation(relation);
+EXCEPTION
+    WHEN feature_not_supported THEN
+        GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+        SELECT f.name INTO STRICT funnel FROM lead_funnel.funnel AS f WHERE f.relation = _relatives_changed.relation;
+        RAISE EXCEPTION 'table % cannot have parents, children or foreign partitions because it carries funnel "%"', relation, funnel
+            USING ERRCODE = 'feature_not_supported',
+                  DETAIL = detail,
+                  HINT = format('Use a partitioned table, or give the funnel up with lead_funnel.detach(%L).', funnel);
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._relatives_changed(regclass) IS 'error if a table with a funnel has come to inherit, or has a foreign partition';
+REVOKE ALL ON FUNCTION lead_funnel._relatives_changed(regclass) FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel._handled_drops() RETURNS integer
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'lf_handled_drops';
 COMMENT ON FUNCTION lead_funnel._handled_drops() IS 'partitions that the running DROP TABLE names and whose leads have left already';
@@ -99,6 +122,78 @@ END
 $$;
 COMMENT ON FUNCTION lead_funnel._reconcile_partitioned() IS 'reconcile() of all funnels on partitioned tables';
 REVOKE ALL ON FUNCTION lead_funnel._reconcile_partitioned() FROM PUBLIC;
+
+-- CASCADE drops columns of our types with one line among many, in a NOTICE.
+-- What is dropped with the extension anyway is not worth a word.
+CREATE FUNCTION lead_funnel._before_drop_extension(command text, names text[], is_cascade boolean) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    e record;
+    lost record;
+BEGIN
+    SELECT x.oid, x.extowner, n.nspname::text, o.rolname::text INTO STRICT e
+    FROM pg_extension AS x
+    JOIN pg_namespace AS n ON n.oid = x.extnamespace
+    JOIN pg_roles AS o ON o.oid = x.extowner
+    WHERE x.extname = 'lead_funnel';
+    IF NOT (CASE command
+               -- who may not drop it is told so by the server
+               WHEN 'DROP EXTENSION' THEN 'lead_funnel' = ANY (names) AND pg_has_role(lead_funnel._caller(), e.extowner, 'USAGE')
+               WHEN 'DROP SCHEMA' THEN is_cascade AND e.nspname = ANY (names)
+               ELSE is_cascade AND e.rolname = ANY (names)
+           END) THEN
+        RETURN;
+    END IF;
+
+    WITH RECURSIVE gone (oid) AS (
+        SELECT d.objid
+        FROM pg_depend AS d
+        WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e' AND d.classid = 'pg_type'::regclass
+        UNION
+        SELECT y.oid
+        FROM gone AS g
+        JOIN pg_type AS y ON y.typbasetype = g.oid OR y.typelem = g.oid AND y.typcategory = 'A'
+    ), used AS (
+        SELECT format('%s.%I', r.oid::regclass, a.attname) AS name, format_type(a.atttypid, NULL) AS type,
+               CASE WHEN f.name IS NOT NULL THEN format('SELECT lead_funnel.detach(%L, restore_type => ''text'');', f.name)
+                    ELSE format('ALTER TABLE %s ALTER COLUMN %I TYPE text%s;', r.oid::regclass, a.attname,
+                                CASE WHEN y.typcategory = 'A' THEN '[]' END) END AS fix
+        FROM gone AS g
+        JOIN pg_type AS y ON y.oid = g.oid
+        JOIN pg_attribute AS a ON a.atttypid = g.oid AND a.attinhcount = 0 AND NOT a.attisdropped
+        JOIN pg_class AS r ON r.oid = a.attrelid AND r.relkind IN ('r', 'p', 'f')
+        LEFT JOIN lead_funnel.funnel AS f ON f.relation = r.oid AND f.stage_column = a.attname
+        WHERE NOT EXISTS (SELECT FROM pg_depend AS d
+                          WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.deptype = 'e')
+          AND NOT (command = 'DROP SCHEMA' AND r.relnamespace::regnamespace::text = ANY (SELECT quote_ident(n) FROM unnest(names) AS n))
+          AND NOT (command = 'DROP OWNED' AND pg_get_userbyid(r.relowner)::text = ANY (names))
+    )
+    SELECT count(*) AS columns,
+           string_agg(format('%s (%s)', u.name, u.type), ', ' ORDER BY u.name) FILTER (WHERE u.place <= 10) AS names,
+           string_agg(u.fix, ' ' ORDER BY u.name) FILTER (WHERE u.place <= 10) AS fixes
+    INTO lost
+    FROM (SELECT o.*, row_number() OVER (ORDER BY o.name) AS place FROM used AS o) AS u;
+    IF lost.columns > 10 THEN
+        lost.names := format('%s and %s more', lost.names, lost.columns - 10);
+    END IF;
+
+    IF lost.columns > 0 AND is_cascade THEN
+        RAISE WARNING '% CASCADE drops all columns of the types of extension lead_funnel, with the data in them', command
+            USING DETAIL = format('Dropped: %s.', lost.names),
+                  HINT = format('To keep the data, roll back and give them another type first: %s', lost.fixes);
+    ELSIF lost.columns > 0 THEN
+        RAISE EXCEPTION 'cannot drop extension lead_funnel because columns are of its types'
+            USING ERRCODE = 'dependent_objects_still_exist',
+                  DETAIL = format('They are %s. CASCADE would drop them, with the data in them.', lost.names),
+                  HINT = format('Give them another type first: %s', lost.fixes);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._before_drop_extension(text, text[], boolean) IS
+    'error or warning if columns would go with the types of the extension';
+REVOKE ALL ON FUNCTION lead_funnel._before_drop_extension(text, text[], boolean) FROM PUBLIC;
 
 CREATE FUNCTION lead_funnel.ddl_start() RETURNS event_trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'lf_ddl_start';
@@ -203,11 +298,11 @@ $$;
 COMMENT ON FUNCTION lead_funnel.ddl_owner() IS 'the history of a funnel follows the owner of its table';
 
 CREATE EVENT TRIGGER lead_funnel_ddl_start ON ddl_command_start
-    WHEN TAG IN ('ALTER TABLE', 'DROP TABLE')
+    WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
     EXECUTE FUNCTION lead_funnel.ddl_start();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_start IS 'refusal of DDL that would break a funnel';
 CREATE EVENT TRIGGER lead_funnel_ddl_end ON ddl_command_end
-    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
+    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE')
     EXECUTE FUNCTION lead_funnel.ddl_end();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_end IS 'funnels follow new names and partitions';
 CREATE EVENT TRIGGER lead_funnel_ddl_owner ON ddl_command_end

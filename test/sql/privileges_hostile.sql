@@ -187,6 +187,26 @@ RESET search_path;
 SELECT count(*) FROM lead_funnel.funnel_history WHERE funnel = 'ho evil' AND lead = '9';
 INSERT INTO lead_funnel.reader VALUES ('w');
 ROLLBACK;
+-- it may set a sequence: funnels get their numbers all the same
+BEGIN;
+CREATE ROLE regress_lf_writer IN ROLE pg_write_all_data;
+SELECT relname FROM pg_class WHERE relnamespace = 'lead_funnel'::regnamespace AND relkind = 'S';
+SELECT funnel_id AS taken FROM lead_funnel.funnel LIMIT 1 \gset
+SET ROLE regress_lf_writer;
+SELECT setval('lead_funnel.funnel_funnel_id_seq', :taken, false) > 0 AS set;
+RESET ROLE;
+CREATE TABLE ho.n1 (id int PRIMARY KEY, stage text);
+CREATE TABLE ho.n2 (id int PRIMARY KEY, stage text);
+CREATE TABLE ho.n3 (id int PRIMARY KEY, stage text);
+SELECT lead_funnel.attach('ho.n1', 'stage');
+SET ROLE regress_lf_writer;
+SELECT setval('lead_funnel.funnel_funnel_id_seq', 2147483646);
+RESET ROLE;
+SELECT lead_funnel.attach(t, 'stage') FROM unnest('{ho.n2,ho.n3}'::regclass[]) t;
+INSERT INTO ho.n3 VALUES (1, 'lead');
+SELECT problem FROM unnest('{n1,n2,n3}'::name[]) n, lead_funnel.verify(n);
+SELECT count(*), count(DISTINCT funnel_id), max(funnel_id) FROM lead_funnel.funnel WHERE name IN ('n1', 'n2', 'n3');
+ROLLBACK;
 
 -- default privileges open nothing: what everybody has is what everybody has without them
 BEGIN;

@@ -27,6 +27,8 @@ CREATE TYPE status AS ENUM ('New', 'mql', 'SAL', 'sql', 'Closed won');
 CREATE DOMAIN short AS varchar(12) CHECK (VALUE <> 'x');
 CREATE DOMAIN shorter AS short;
 CREATE DOMAIN padded AS char(10);
+CREATE DOMAIN some_status AS status CHECK (VALUE <> 'Closed won');
+CREATE DOMAIN paddedder AS padded NOT NULL;
 CREATE DOMAIN number AS smallint CHECK (VALUE < 100);
 CREATE FUNCTION try_type(type text, map jsonb, VARIADIC v text[]) RETURNS TABLE (lead text, moves text, stored text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -57,7 +59,77 @@ SELECT * FROM try_type('int', '{"lead": null, "mql": [1, 10], "sal": 2, "sql": 2
 SELECT * FROM try_type('bigint', '{"lead": -9223372036854775808, "mql": 1, "sal": 2, "sql": 9223372036854775807}', '-9223372036854775808', '1', '2');
 SELECT * FROM try_type('lead_stage', '{"lead": [null]}', NULL, 'mql', 'sal');
 SELECT * FROM try_type('padded', '{"lead": "New", "sal": "OK"}', 'New', 'MQL', 'OK ');
+SELECT * FROM try_type('paddedder', '{"lead": "New   ", "sal": ["Not OK     ", "OK"], "sql": "Qualified               "}', 'New   ', ' MQL'::char(1) || 'mql', 'OK');
+SELECT * FROM try_type('char(12)', '{"lead": "  ", "mql": " New", "sal": "OK ", "sql": ["Qual   ", "sql"]}', '', ' New  ', 'OK');
+SELECT * FROM try_type('bpchar', '{"sal": "OK ", "sql": ["Qual   ", "sql"]}', 'lead ', 'mql', 'OK  ');
+SELECT * FROM try_type('some_status', '{"lead": "New"}', 'New', 'mql', 'SAL');
+SELECT * FROM try_type('status', '{"lead": "New", "sql": "Closed won"}', 'New', 'mql', 'SAL');
 SELECT * FROM try_type('number', '{"lead": 0, "mql": 1, "sal": 2, "sql": 3}', '0', '1', '2');
+
+-- blanks at the end count in text, and for nothing in char(n), wherever a value is given
+CREATE TABLE c (id int PRIMARY KEY, st padded, other text, n int);
+SELECT lead_funnel.attach('c', 'st', preset => 'open', stage_map => '{"won": ["Won", "Won  "]}');  -- fails: the same
+SELECT lead_funnel.attach('c', 'st', preset => 'open', stage_map => '{"won": ["Won  "]}');
+INSERT INTO c VALUES (1, 'Won'), (2, 'Won '), (3, 'Neu');                                          -- fails: Neu means nothing
+INSERT INTO c VALUES (1, 'Won'), (2, 'Won '), (3, 'lead  ');
+SELECT lead_funnel.map_stage('c', 'Neu   ', 'lead');
+SELECT lead_funnel.map_stage('c', 'Neu', 'lead');
+SELECT lead_funnel.map_stage('c', 'Alt ', 'mql');
+INSERT INTO c VALUES (4, 'Neu'), (5, 'Alt');
+SELECT lead_funnel.map_stage('c', 'Alt', 'nurture');
+SELECT lead_funnel.unmap_stage('c', 'Alt   ');                                                     -- fails: in use
+UPDATE c SET st = 'sal' WHERE st = 'Alt  ';
+SELECT lead_funnel.unmap_stage('c', 'Alt   ');
+SELECT lead_funnel.unmap_stage('c', 'Alt');
+SELECT lead, from_stage, to_stage FROM lead_funnel.move('c', 3, 'won');
+SELECT lead, moves FROM moves WHERE funnel = 'c' ORDER BY lead;
+SELECT * FROM check_funnel('c', 'SELECT id AS lead, CASE st WHEN ''Won'' THEN ''won'' WHEN ''Neu'' THEN ''lead'' ELSE st::text END AS stage FROM c');
+SELECT severity, check_name, value, rows FROM lead_funnel.check_table('c', 'st', stage_map => '{"won": "Won      ", "lead": "Neu "}') WHERE check_name <> 'owner_login';
+-- a map from text to char(n) and back: to another column, and by ALTER COLUMN ... TYPE
+UPDATE c SET other = rtrim(st) || ' ', n = id;
+SELECT lead_funnel.alter_funnel('c', stage_column => 'other');                                     -- fails: blanks
+SELECT lead_funnel.alter_funnel('c', stage_column => 'other', stage_map => '{"won": ["Won "], "lead": ["Neu ", "Neu"], "sal": "sal "}');
+SELECT * FROM lead_funnel.verify('c');
+SELECT lead, from_stage, to_stage FROM lead_funnel.move('c', 1, 'sal');
+SELECT lead_funnel.suspend('c');
+ALTER TABLE c ALTER other TYPE char(12);
+SELECT lead_funnel.resume('c');
+INSERT INTO c (id, other) VALUES (6, 'Neu'), (7, 'sal');
+SELECT lead, from_stage, to_stage FROM lead_funnel.move('c', 6, 'won');
+SELECT count(*), max(length(other::text)) FROM c WHERE other = 'Won';
+SELECT * FROM lead_funnel.verify('c');
+SELECT lead_funnel.alter_funnel('c', stage_column => 'n');                                         -- fails: no numbers
+SELECT lead_funnel.suspend('c');
+ALTER TABLE c ALTER other TYPE int USING id;
+SELECT lead_funnel.resume('c');                                                                    -- fails, too
+SELECT lead_funnel.alter_funnel('c', stage_map => '{"lead": [1, 2, 3, 4], "mql": [5, 6, 7]}');
+SELECT lead_funnel.resume('c');
+SELECT * FROM lead_funnel.verify('c');
+SELECT lead_funnel.detach('c', purge => true);
+-- a domain over an enum: map_stage() keeps writing its own labels
+CREATE TABLE d (id int PRIMARY KEY, st some_status);
+SELECT lead_funnel.attach('d', 'st');
+SELECT lead_funnel.map_stage('d', 'New', 'lead'), lead_funnel.map_stage('d', 'Closed won', 'sal');
+INSERT INTO d VALUES (1, 'New'), (2, 'mql');
+INSERT INTO d VALUES (3, 'Closed won');                                                            -- fails: the domain
+SELECT lead, from_stage, to_stage FROM lead_funnel.move('d', 1, 'mql');
+SELECT lead, from_stage, to_stage FROM lead_funnel.move('d', 1, 'sal');
+SELECT lead_funnel.unmap_stage('d', 'Closed won');
+SELECT lead_funnel.map_stage('d', 'mql', 'nurture');
+SELECT * FROM check_funnel('d', 'SELECT id AS lead, CASE st::text WHEN ''SAL'' THEN ''sal'' WHEN ''mql'' THEN ''nurture'' END AS stage FROM d');
+SELECT id, st FROM d ORDER BY id;
+SELECT substring(pg_get_triggerdef(oid) FROM 'WHEN .* EXECUTE') FROM pg_trigger WHERE tgrelid = 'd'::regclass AND tgname = 'lead_funnel_track_update';
+SELECT lead_funnel.detach('d', purge => true);
+-- as key and as dimension
+CREATE TABLE k (id some_status PRIMARY KEY, st text, src some_status);
+SELECT lead_funnel.attach('k', 'st', source_column => 'src');
+INSERT INTO k VALUES ('New', 'lead', 'mql'), ('SAL', 'lead', NULL);
+SELECT lead, from_stage, to_stage FROM lead_funnel.move('k', 'New', 'mql');
+SELECT lead_funnel.move('k', 'sql', 'mql');                                                        -- fails: no such lead
+SELECT lead_funnel.move('k', 'nix', 'mql');                                                        -- fails: no such label
+UPDATE k SET src = 'sql' WHERE id::text = 'New';
+SELECT * FROM check_funnel('k', 'SELECT id::text AS lead, st AS stage, src::text AS source FROM k');
+SELECT lead_funnel.detach('k', purge => true);
 
 -- a stage that the database computes
 CREATE TABLE g (id int PRIMARY KEY, called boolean, amount int,

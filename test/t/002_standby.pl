@@ -1,4 +1,4 @@
-# A streaming standby reads all views and verify() while the primary works and folds; promoted, it goes on.
+# A streaming standby reads all views and verify() while the primary works and folds; promoted when the primary fails, it goes on.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -84,22 +84,28 @@ sub read_standby
 	return $err =~ /conflict with recovery/ ? () : "$out$err" ne '' ? "$out$err" : ();
 }
 
-# read on the standby as long as the primary works
-my $run = work($primary, 4, 4000);
-my ($rounds, @wrong, @complaints, @errors) = (0);
-while ($run->pumpable)
+# read on the standby as long as the work goes on
+sub read_during
 {
-	push @wrong, read_standby($off);
-	push @complaints, read_standby($verify);
-	push @errors, map { $_ =~ /^\d+$/ ? () : $_ } read_standby("SELECT count(*) FROM lead_funnel.$views[$rounds % @views] v WHERE v IS NOT NULL");
-	$rounds++;
+	my ($run, $what) = @_;
+	my ($rounds, @wrong, @complaints, @errors) = (0);
+	while ($run->pumpable)
+	{
+		push @wrong, read_standby($off);
+		push @complaints, read_standby($verify);
+		push @errors, map { $_ =~ /^\d+\n\d+$/ ? () : $_ }
+		  read_standby(join ';', map { "SELECT count(*) FROM lead_funnel.$_ v WHERE v IS NOT NULL" } $views[$rounds % @views], $views[($rounds + 5) % @views]);
+		$rounds++;
+	}
+	ok($run->finish, "$what: the work is done");
+	note "$rounds rounds on the standby";
+	cmp_ok($rounds, '>', 1, "$what: the standby has read meanwhile");
+	is_deeply(\@wrong, [], "$what: the stock equalled the table in each snapshot");
+	is_deeply(\@errors, [], "$what: all views could be read");
+	is_deeply(\@complaints, [], "$what: verify() was empty each time");
+	return;
 }
-ok($run->finish, 'the primary has worked');
-note "$rounds rounds on the standby";
-cmp_ok($rounds, '>', 1, 'the standby has read meanwhile');
-is_deeply(\@wrong, [], 'on the standby the stock equalled the table in each snapshot');
-is_deeply(\@errors, [], 'all views could be read');
-is_deeply(\@complaints, [], 'verify() on the standby was empty each time');
+read_during(work($primary, 4, 4000), 'on the standby');
 
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
 is($primary->safe_psql('postgres', $verify), '', 'verify() on the primary');
@@ -121,11 +127,17 @@ for my $call ("lead_funnel.compact()", "lead_funnel.rebuild('leads')", "lead_fun
 	like($err, qr/ERROR:  (25006|55000)/, "$call is refused on the standby");
 }
 
-# promoted, it goes on
-$primary->stop;
-$standby->promote;
+# the primary fails at work, all views have been read on the standby meanwhile; promoted, that one goes on
+my $have = $standby->safe_psql('postgres', 'SELECT count(*) FROM lead_funnel.journal');
+my $writers = work($primary, 4, 1000000);
+is(join('', read_standby("SELECT FROM lead_funnel.$_ v WHERE v IS NULL")), '', "$_ while the primary works") for @views;
+$standby->poll_query_until('postgres', "SELECT count(*) > $have + 300 FROM lead_funnel.journal") or die 'no work is done';
+$primary->stop('immediate');
+$writers->finish;
+is($standby->safe_psql('postgres', 'SELECT pg_promote()'), 't', 'promoted');
 is($standby->safe_psql('postgres', $verify), '', 'verify() after promotion');
-ok(work($standby, 2, 200)->finish, 'the new primary works');
+is($standby->safe_psql('postgres', $off), '', 'stock after promotion');
+read_during(work($standby, 4, 500), 'on the new primary');
 $standby->safe_psql('postgres', 'SELECT lead_funnel.compact()');
 is($standby->safe_psql('postgres', $verify), '', 'verify() on the new primary');
 is($standby->safe_psql('postgres', $off), '', 'stock on the new primary');

@@ -1,4 +1,4 @@
-# A crash loses nothing and invents nothing: immediate stop and a killed backend among writers, prepared transactions.
+# A crash loses nothing and invents nothing: immediate stop, a killed server and a killed backend among writers, prepared transactions.
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -80,16 +80,45 @@ sub wait_for_rows
 	return;
 }
 
+# not $node->start: it takes the file that a killed server leaves behind for a running one; backends have to notice and end first
+sub start_at_once
+{
+	my @start = ('pg_ctl', '-w', '-D', $node->data_dir, '-l', $node->logfile, 'start');
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return $node->_update_pid(1) if system_log(@start) == 0;
+		select undef, undef, undef, 0.1;
+	}
+	die 'the server does not start';
+}
+
+# these are of all three crashes
+$node->safe_psql('postgres', q{
+BEGIN; INSERT INTO leads SELECT g, 'lead', 'load', 1 FROM generate_series(5001, 5010) g; UPDATE leads SET stage = 'mql' WHERE id > 5005; PREPARE TRANSACTION 'load1';
+BEGIN; INSERT INTO leads SELECT g, 'lead', 'load', 1 FROM generate_series(5011, 5020) g; UPDATE leads SET stage = 'mql' WHERE id > 5015; PREPARE TRANSACTION 'load2';
+});
 for my $round (1 .. 3)
 {
 	my $run = start_work();
 	wait_for_rows(300 * $round);
 	$node->safe_psql('postgres', 'CHECKPOINT') if $round == 2;
+	if ($round == 3)
+	{
+		$node->kill9;
+		start_at_once();
+		$run->finish;
+		healthy('killed server');
+		next;
+	}
 	$node->stop('immediate');
 	$run->finish;
 	$node->start;
 	healthy("immediate stop $round");
 }
+$node->safe_psql('postgres', q{COMMIT PREPARED 'load1'; ROLLBACK PREPARED 'load2'});
+healthy('prepared before, ended after three crashes');
+is($node->safe_psql('postgres', q{SELECT stage, sum(leads) FROM lead_funnel.funnel_stages WHERE funnel = 'leads' AND source = 'load' GROUP BY 1 ORDER BY 1}), "lead|5\nmql|5", 'what was committed counts');
+$node->safe_psql('postgres', q{DELETE FROM leads WHERE id > 5000});
 
 # one backend is killed, the others are thrown out
 my $run = start_work();
