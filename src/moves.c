@@ -599,8 +599,7 @@ lf_moves_backfill(JournalWriter *writer, Funnel *funnel, Arrival **arrivals, int
 void
 lf_moves_all_out(int32 funnel_id, Oid relid, pg_tz *tz, char origin)
 {
-	/* not the transaction's: it may have waited for writers that began later */
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	Snapshot	snapshot;
 	int32		epoch;
 

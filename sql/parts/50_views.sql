@@ -604,6 +604,7 @@ FROM (
     WINDOW w AS (PARTITION BY j.lead_id, j.lead, j.funnel_id, r.funnel ORDER BY j.move)
 ) v
 LEFT JOIN lead_funnel._marker m ON m.funnel_id = v.funnel_id AND m.epoch = v.epoch + 1
+-- who truncates may have begun before the lead came, and waited
 CROSS JOIN LATERAL (SELECT CASE WHEN v.next_epoch = v.epoch THEN v.next_at
                                 WHEN m.effective_at < v.entered_at THEN v.entered_at ELSE m.effective_at END AS exited_at) x
 WHERE v.stage IS NOT NULL;
