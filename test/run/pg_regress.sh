@@ -2,6 +2,8 @@
 # A test that did not run, because the server was not there or died, has failed.
 
 log=$OUT/output
+# seconds for a step of a specification: one that hangs fails soon
+export PGISOLATIONTIMEOUT=60
 rc=0
 # pg_regress gives up at the first test without an expected output: an empty one makes that test fail, and no other.
 cp -r expected "$OUT/expected"

@@ -29,7 +29,7 @@ leave()
 trap leave EXIT
 
 mkdir "$WORK/tree" "$WORK/out" "$TMPDIR"
-tar --exclude=./.git --exclude=./test_output -cf - . | tar -xf - -C "$WORK/tree"
+tar --format=posix --exclude=./.git --exclude=./test_output -cf - . | tar -xf - -C "$WORK/tree"
 cd "$WORK/tree"
 make="make --no-print-directory -s with_llvm=no PG_CONFIG=$PG_CONFIG"     # without LLVM no clang is needed
 $make -j2 all
