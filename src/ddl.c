@@ -434,6 +434,17 @@ lf_ddl_end(PG_FUNCTION_ARGS)
 			after_partition_command((AlterTableStmt *) parsetree);
 		}
 	}
+	else if (IsA(parsetree, CreateSchemaStmt))
+	{
+		ListCell   *cell;
+
+		/* what it makes fires no event trigger */
+		foreach(cell, ((CreateSchemaStmt *) parsetree)->schemaElts)
+		{
+			if (IsA(lfirst(cell), CreateStmt) && lf_any_funnel())
+				after_create(lfirst_node(CreateStmt, cell));
+		}
+	}
 	else if (IsA(parsetree, CreateStmt) || IsA(parsetree, CreateForeignTableStmt))
 	{
 		/* the statement for a foreign table begins with one for a table */

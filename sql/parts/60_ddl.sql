@@ -302,7 +302,7 @@ CREATE EVENT TRIGGER lead_funnel_ddl_start ON ddl_command_start
     EXECUTE FUNCTION lead_funnel.ddl_start();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_start IS 'refusal of DDL that would break a funnel';
 CREATE EVENT TRIGGER lead_funnel_ddl_end ON ddl_command_end
-    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE')
+    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA')
     EXECUTE FUNCTION lead_funnel.ddl_end();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_end IS 'funnels follow new names and partitions';
 CREATE EVENT TRIGGER lead_funnel_ddl_owner ON ddl_command_end
