@@ -1,0 +1,330 @@
+# bench.pl: what the extension costs a writer, and what reading costs, as ratios to the same work on a bare table.
+#
+# The same leads are in a table of four schemas: bare; funnel, which is attached; row and statement, which have the same
+# funnel in PL/pgSQL, with row-level triggers and with statement-level ones. A run does the same work in each, in turn, so
+# that a busy machine hits all alike; the medians are compared. CPU is that of the backend alone.
+#
+# BENCH_LEADS     leads in each table (1000000)
+# BENCH_RUNS      runs of each row (5)
+# BENCH_SECONDS   of each run of pgbench (10)
+# BENCH_CLIENTS   of pgbench (8)
+# BENCH_ROWS      a pattern: only the rows of the result whose names match
+# BENCH_SCHEMAS   (bare funnel row statement)
+use strict;
+use warnings;
+use FindBin;
+use IPC::Open2;
+use Time::HiRes qw(sleep time);
+
+my $leads = $ENV{BENCH_LEADS} || 1_000_000;
+my $runs = $ENV{BENCH_RUNS} || 5;
+my $seconds = $ENV{BENCH_SECONDS} || 10;
+my $clients = $ENV{BENCH_CLIENTS} || 8;
+my $rows = qr/${\($ENV{BENCH_ROWS} || '.')}/;
+my @schemas = split ' ', $ENV{BENCH_SCHEMAS} || 'bare funnel row statement';
+my $some = int $leads / 5;
+my $dir = $ENV{PGHOST};
+my %session;
+
+# ---------- sessions ----------
+
+sub session
+{
+	my $name = shift;
+	return $session{$name} //= do {
+		my $pid = open2(my $out, my $in, qw(psql -qXAt -v ON_ERROR_STOP=1)) or die;
+		$in->autoflush(1);
+		my $s = { in => $in, out => $out, psql => $pid };
+		$session{$name} = $s;
+		sql($name, "SET client_min_messages = error; SET search_path = $name, public");
+		($s->{backend}) = sql($name, 'SELECT pg_backend_pid()');
+		$s;
+	};
+}
+
+sub sql
+{
+	my ($name, $sql) = @_;
+	my $s = session($name);
+	my @lines;
+	print { $s->{in} } "$sql;\n\\echo (done)\n";
+	while (defined(my $line = readline $s->{out}))
+	{
+		chomp $line;
+		return @lines if $line eq '(done)';
+		push @lines, $line;
+	}
+	die "failed: $sql\n";
+}
+
+sub end_session { my $s = delete $session{ $_[0] }; close $s->{in}; close $s->{out}; waitpid $s->{psql}, 0; return; }
+
+# of the backend, in seconds
+sub cpu
+{
+	my $pid = session($_[0])->{backend};
+	open my $f, '<', "/proc/$pid/schedstat" or die "this needs Linux: $!";
+	return (split ' ', <$f>)[0] / 1e9;
+}
+
+sub resident
+{
+	open my $f, '<', "/proc/$_[0]/status" or return 0;
+	return (map { /^RssAnon:\s+(\d+)/ } <$f>)[0] * 1024;
+}
+
+sub median { my @v = sort { $a <=> $b } @_; return @v % 2 ? $v[ @v / 2 ] : ($v[ @v / 2 - 1 ] + $v[ @v / 2 ]) / 2; }
+
+# ---------- results ----------
+
+sub head { print "\n| $_[0] | ", join(' | ', @{ $_[1] }), " | target |\n|---", '|---:' x @{ $_[1] }, "|---:|\n"; return; }
+
+# bare as it is, the others as medians of their ratios to bare in the same run, with the range
+sub report
+{
+	my ($name, $unit, $target, $values) = @_;
+	my @cells = sprintf "%.4g $unit", median(@{ $values->{bare} });
+	for my $s (grep { $_ ne 'bare' } @schemas)
+	{
+		my @ratios = sort { $a <=> $b } map { $values->{$s}[$_] / $values->{bare}[$_] } grep { defined $values->{$s}[$_] } 0 .. $#{ $values->{bare} };
+		push @cells, @ratios ? sprintf('%.2f (%.2f-%.2f)', median(@ratios), $ratios[0], $ratios[-1]) : '';
+	}
+	print "| $name | ", join(' | ', @cells), " | $target |\n";
+	return;
+}
+
+# ---------- the tables ----------
+
+sub fill
+{
+	sql('public', "CREATE EXTENSION IF NOT EXISTS lead_funnel; \\i $FindBin::Bin/functions.sql");
+	sql('public', "CREATE SCHEMA $_") for @schemas;
+	sql('funnel', "\\i $FindBin::Bin/table.sql");
+	sql('funnel', q{SELECT lead_funnel.attach('leads', 'stage', 'bench', source_column => 'source', value_column => 'value')});
+	sql('funnel', "INSERT INTO leads SELECT * FROM new_leads(1, $leads)");
+	# the last moves by stripes, as the leads of a real table do not lie in the order in which they moved last
+	for my $step (1 .. 5)
+	{
+		for my $stripe ($step < 2 ? (0 .. 9) : -1)
+		{
+			sql('funnel', "BEGIN; SET LOCAL lead_funnel.reason = 'r'; UPDATE leads SET stage = w.stages[$step] FROM way w "
+				. "WHERE lane(id, $leads) BETWEEN w.first_lane AND w.last_lane AND cardinality(w.stages) >= $step"
+				. ($stripe < 0 ? '' : " AND id % 10 = $stripe") . '; COMMIT');
+		}
+		sql('funnel', 'VACUUM leads');
+	}
+	sql('funnel', 'VACUUM FULL leads');
+	for my $schema (grep { $_ ne 'funnel' } @schemas)
+	{
+		sql($schema, "\\i $FindBin::Bin/table.sql");
+		sql($schema, 'INSERT INTO leads SELECT * FROM funnel.leads ORDER BY id');
+		next if $schema eq 'bare';
+		sql($schema, "\\i $FindBin::Bin/plpgsql_tables.sql");
+		sql($schema, "\\i $FindBin::Bin/plpgsql_$schema.sql");
+	}
+	sql('public', "COPY (SELECT * FROM new_leads($leads + 1, $leads + $some)) TO '$dir/new_leads'");
+	sql('public', 'VACUUM ANALYZE');
+	sql('public', 'CHECKPOINT');
+	return;
+}
+
+# The work and what it leaves to be done before commit; then all is put back.
+sub bulk
+{
+	my ($name, $target, $sql) = @_;
+	return if $name !~ $rows;
+	my (%cpu, %wall);
+	for my $run (1 .. $runs)
+	{
+		for my $schema ($run % 2 ? @schemas : reverse @schemas)
+		{
+			my ($c, $t) = (cpu($schema), time);
+			sql($schema, "BEGIN; $sql; PREPARE TRANSACTION 'bench'");
+			push @{ $cpu{$schema} }, cpu($schema) - $c;
+			push @{ $wall{$schema} }, time - $t;
+			sql($schema, "ROLLBACK PREPARED 'bench'");
+			sql($schema, 'VACUUM leads');
+			sql($schema, $schema eq 'funnel' ? 'VACUUM lead_funnel.journal' : 'VACUUM log') if $schema ne 'bare';
+		}
+		sql('public', 'CHECKPOINT');
+	}
+	report("$name, CPU", 's', $target, \%cpu);
+	report("$name, wall", 's', '', \%wall);
+	return;
+}
+
+# ---------- many small transactions ----------
+
+my $move = "UPDATE leads SET stage = CASE stage WHEN 'mql' THEN 'nurture' ELSE 'mql' END::lead_stage WHERE id = ";
+my %script = (
+	one => "\\set id 5 * random(1, $some)\n$move :id;\n",
+	held => "\\set id 5 * random(1, $some)\nBEGIN;\n$move :id;\n\\sleep 5 ms\nCOMMIT;\n",
+	two => "\\set a 5 * random(1, $some)\n\\set b 5 * random(1, $some)\nBEGIN;\n$move :a;\n$move :b;\nCOMMIT;\n",
+	other => "\\set id 5 * random(1, $some)\nUPDATE leads SET clicks = clicks + 1 WHERE id = :id;\n");
+
+# transactions a second, deadlocks, bytes of WAL a transaction
+sub pgbench
+{
+	my ($schema, $script, $n, $options) = @_;
+	my $file = "$dir/pgbench.sql";
+	open my $f, '>', $file or die; print $f $script{$script}; close $f;
+	my $jobs = $n < 2 ? 1 : 2;
+	my ($start) = sql('public', 'SELECT pg_current_wal_insert_lsn()');
+	my $out = `PGOPTIONS='-c search_path=$schema,public $options' pgbench -n -M prepared -c $n -j $jobs -T $seconds --max-tries=0 --failures-detailed -f $file 2>&1`;
+	die $out if $?;
+	my ($tps) = $out =~ /tps = ([\d.]+)/ or die $out;
+	my ($count) = $out =~ /actually processed: (\d+)/;
+	my ($retries) = $out =~ /total number of retries: (\d+)/;
+	my ($wal) = sql('public', "SELECT pg_current_wal_insert_lsn() - '$start'");
+	return ($tps, $retries || 0, $wal / $count);
+}
+
+sub small
+{
+	my ($name, $target, $script, $n, $options) = @_;
+	return if $name !~ $rows;
+	my (%tps, %deadlocks, %wal);
+	for my $run (1 .. $runs)
+	{
+		for my $schema ($run % 2 ? @schemas : reverse @schemas)
+		{
+			sql('public', 'CHECKPOINT');
+			my ($tps, $deadlocks, $wal) = pgbench($schema, $script, $n, $options);
+			push @{ $tps{$schema} }, $tps;
+			push @{ $wal{$schema} }, $wal;
+			$deadlocks{$schema} += $deadlocks;
+			sql($schema, 'VACUUM leads');
+		}
+	}
+	report($name, 'tps', $target, \%tps);
+	report("$name: WAL a transaction", 'bytes', '', \%wal);
+	print "| $name: deadlocks | ", join(' | ', map { $deadlocks{$_} } @schemas), " | |\n" if $script eq 'two';
+	return;
+}
+
+# ---------- reading ----------
+
+sub read_stages
+{
+	my $when = shift;
+	my @ms;
+	for (1 .. 31)
+	{
+		my $t = time;
+		sql('reader', q{SELECT count(*) FROM lead_funnel.funnel_stages WHERE funnel = 'bench'});
+		push @ms, 1000 * (time - $t);
+	}
+	my ($cells) = sql('reader', q{SELECT count(*) FROM lead_funnel.funnel_stages WHERE funnel = 'bench'});
+	my ($tail) = sql('reader', q{SELECT pending_deltas FROM lead_funnel.funnel_health WHERE funnel = 'bench'});
+	printf "| %s | %.2f ms | %d | %d | <= 1 ms |\n", $when, median(@ms), $cells, $tail;
+	return;
+}
+
+sub reading
+{
+	return if 'reading' !~ $rows;
+	head('funnel_stages, from the client', [ 'median', 'cells', 'tail' ]);
+	read_stages('as it is');
+	my $keep = $seconds;
+	pgbench('funnel', 'one', $clients, '');
+	read_stages('after moves');
+	pgbench('funnel', 'one', $clients, '-c default_transaction_isolation=repeatable\ read');
+	read_stages('after moves, all REPEATABLE READ');
+	sql('holder', 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+	$seconds *= 3;
+	pgbench('funnel', 'one', $clients, '');
+	$seconds = $keep;
+	read_stages('after moves beside an old snapshot');
+	sql('holder', 'COMMIT');
+	my $t = time;
+	sql('bare', 'SELECT stage, source, count(*), sum(value) FROM leads GROUP BY 1, 2');
+	printf "| GROUP BY on the table | %.0f ms | | | |\n", 1000 * (time - $t);
+	return;
+}
+
+# ---------- attach and memory ----------
+
+sub attaching
+{
+	return if 'attach' !~ $rows;
+	head('attach', ['CPU']);
+	my (@attach, @copy);
+	for (1 .. ($runs < 3 ? $runs : 3))
+	{
+		my $c = cpu('bare');
+		sql('bare', q{SELECT lead_funnel.attach('leads', 'stage', 'again', source_column => 'source', value_column => 'value')});
+		push @attach, cpu('bare') - $c;
+		$c = cpu('bare');
+		sql('bare', q{CREATE TABLE copy AS SELECT j.* FROM lead_funnel.journal j JOIN lead_funnel.funnel f USING (funnel_id) WHERE f.name = 'again';
+			CREATE UNIQUE INDEX ON copy (funnel_id, lead_id, move) WHERE lead_id IS NOT NULL});
+		push @copy, cpu('bare') - $c;
+		sql('bare', q{DROP TABLE copy; SELECT lead_funnel.detach('again', purge => true)});
+		sql('bare', 'VACUUM lead_funnel.journal');
+	}
+	printf "| attach(), %d leads | %.2f s | |\n", $leads, median(@attach);
+	printf "| CREATE TABLE AS of the same journal rows and its index | %.2f s | |\n", median(@copy);
+	printf "| ratio | %.2f | <= 2 |\n", median(@attach) / median(@copy);
+	return;
+}
+
+# how far the backend grows beyond what the bare table takes
+sub growth
+{
+	my $schema = shift;
+	end_session($schema) if $session{$schema};
+	my $pid = session($schema)->{backend};
+	# what it needs once
+	sql($schema, "BEGIN; UPDATE leads SET stage = 'nurture' WHERE id = 5; ROLLBACK");
+	my $before = resident($pid);
+	my $watcher = open my $f, '-|';
+	if (!$watcher)
+	{
+		my $most = 0;
+		local $SIG{TERM} = sub { print "$most\n"; close STDOUT; require POSIX; POSIX::_exit(0) };
+		while (1) { my $now = resident($pid); $most = $now if $now > $most; sleep 0.01; }
+	}
+	sql($schema, q{BEGIN; UPDATE leads SET stage = CASE WHEN stage IN ('nurture', 'lead') THEN 'mql' ELSE 'disqualified' END::lead_stage
+		WHERE stage NOT IN ('won', 'lost', 'rejected', 'disqualified')});
+	my ($n) = sql($schema, q{SELECT count(*) FROM leads WHERE xmin = pg_current_xact_id()::xid});
+	kill 'TERM', $watcher;
+	my $most = readline $f;
+	close $f;
+	sql($schema, 'ROLLBACK');
+	sql($schema, 'VACUUM leads');
+	return ($most - $before) / $n;
+}
+
+sub memory
+{
+	return if 'memory' !~ $rows;
+	head('one statement that moves most leads', [ 'bytes a row' ]);
+	printf "| backend grows, %s | %.1f | %s |\n", $_, growth($_), $_ eq 'funnel' ? '< 32' : '' for grep { /bare|funnel/ } @schemas;
+	return;
+}
+
+# ---------- all of it ----------
+
+$| = 1;
+fill();
+my ($version) = sql('public', 'SHOW server_version');
+printf "PostgreSQL %s, %d leads of %d bytes, %d runs, %d s of pgbench; medians (lowest-highest)\n", $version, $leads,
+	(sql('bare', 'SELECT avg(pg_column_size(l))::integer FROM leads l'))[0], $runs, $seconds;
+head('multiples of bare', \@schemas);
+bulk('move a fifth, contiguous', '<= 1.65', "UPDATE leads SET stage = 'sal' WHERE id <= $some");
+bulk('move every fifth', '<= 1.65', "UPDATE leads SET stage = 'sal' WHERE id % 5 = 0");
+bulk('change another column', '<= 1.05', "UPDATE leads SET clicks = clicks + 1 WHERE id <= $some");
+bulk('COPY new leads', '<= 1.40', "COPY leads FROM '$dir/new_leads'");
+small('one move a transaction', '>= 0.80', 'one', $clients, '');
+small('one move, synchronous_commit off', '>= 0.70', 'one', $clients, '-c synchronous_commit=off');
+small('one change of another column, synchronous_commit off', '', 'other', $clients, '-c synchronous_commit=off');
+small('one move, held 5 ms, 32 clients', '>= 0.97', 'held', 32, '');
+small('two leads in any order', '', 'two', $clients, '');
+reading();
+attaching();
+memory();
+for my $problem (sql('public', q{SELECT * FROM lead_funnel.verify('bench')}),
+	sql('funnel', q{SELECT * FROM ((SELECT * FROM count_leads('funnel.leads') EXCEPT SELECT stage, source, leads, value FROM lead_funnel.funnel_stages WHERE funnel = 'bench')
+		UNION ALL (SELECT stage, source, leads, value FROM lead_funnel.funnel_stages WHERE funnel = 'bench' EXCEPT SELECT * FROM count_leads('funnel.leads'))) x}))
+{
+	die "the funnel is wrong: $problem\n";
+}

@@ -1,0 +1,25 @@
+-- table.sql: the lead table of the bench, in the schema that search_path names first: 22 columns, about 280 bytes a row.
+CREATE TABLE leads (
+    id          bigint PRIMARY KEY,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    value       numeric(12, 2),
+    stage       lead_stage NOT NULL,
+    employees   integer,
+    clicks      integer NOT NULL,
+    consent     boolean NOT NULL,
+    newsletter  boolean NOT NULL,
+    source      text,
+    campaign    text,
+    owner       text,
+    company     text NOT NULL,
+    first_name  text,
+    last_name   text,
+    email       text NOT NULL,
+    phone       text,
+    street      text,
+    city        text,
+    country     text,
+    industry    text,
+    note        text
+);
