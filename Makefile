@@ -7,6 +7,7 @@ MODULE_big = lead_funnel
 OBJS = \
 	src/lead_funnel.o \
 	src/lead_stage.o \
+	src/engagement.o \
 	src/settings.o \
 	src/funnel.o \
 	src/rules.o \

@@ -30,6 +30,15 @@
 	ereport(ERROR, __VA_ARGS__)
 #endif
 
+/* Calls the input function of another type, false after a soft error. */
+#if PG_VERSION_NUM >= 160000
+#define lf_input(function, string, context, result) \
+	DirectInputFunctionCallSafe((function), (string), InvalidOid, -1, (context), (result))
+#else
+#define lf_input(function, string, context, result) \
+	(*(result) = DirectFunctionCall3((function), CStringGetDatum(string), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)), true)
+#endif
+
 /* Settings: the extra data of a check hook is allocated by guc_malloc() from 16 on. */
 #if PG_VERSION_NUM >= 160000
 #define lf_guc_malloc(size) guc_malloc(LOG, (size))
