@@ -79,7 +79,7 @@ src/.built-for: FORCE
 $(OBJS) $(OBJS:.o=.bc): src/.built-for $(wildcard src/*.h)
 
 # From a fresh clone on Debian: installs what is missing, starts servers of its own, leaves the system's alone.
-demo test bench:
+demo test bench fuzz:
 	@test/run/prepare.sh $@
 
 # By hand, since it needs two servers: installs the extension in both
@@ -100,5 +100,5 @@ kind-tap:
 	@echo "tests: $(PROVE_TESTS)"
 	$(if $(PROVE_TESTS),$(prove_installcheck))
 
-.PHONY: FORCE demo test bench check-upgrade kind-regress kind-isolation kind-tap
+.PHONY: FORCE demo test bench fuzz check-upgrade kind-regress kind-isolation kind-tap
 .DELETE_ON_ERROR:
