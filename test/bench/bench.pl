@@ -8,6 +8,7 @@
 # BENCH_RUNS      runs of each row (5)
 # BENCH_SECONDS   of each run of pgbench (10)
 # BENCH_CLIENTS   of pgbench (8)
+# BENCH_LIMIT     seconds after which a statement is given up (30)
 # BENCH_ROWS      a pattern: only the rows of the result whose names match
 # BENCH_SCHEMAS   (bare funnel row statement)
 use strict;
@@ -20,6 +21,7 @@ my $leads = $ENV{BENCH_LEADS} || 1_000_000;
 my $runs = $ENV{BENCH_RUNS} || 5;
 my $seconds = $ENV{BENCH_SECONDS} || 10;
 my $clients = $ENV{BENCH_CLIENTS} || 8;
+my $limit = $ENV{BENCH_LIMIT} || 30;
 my $rows = qr/${\($ENV{BENCH_ROWS} || '.')}/;
 my @schemas = split ' ', $ENV{BENCH_SCHEMAS} || 'bare funnel row statement';
 my $some = int $leads / 5;
@@ -87,7 +89,7 @@ sub report
 	for my $s (grep { $_ ne 'bare' } @schemas)
 	{
 		my @ratios = sort { $a <=> $b } map { $values->{$s}[$_] / $values->{bare}[$_] } grep { defined $values->{$s}[$_] } 0 .. $#{ $values->{bare} };
-		push @cells, @ratios ? sprintf('%.2f (%.2f-%.2f)', median(@ratios), $ratios[0], $ratios[-1]) : '';
+		push @cells, @ratios ? sprintf('%.2f (%.2f-%.2f)', median(@ratios), $ratios[0], $ratios[-1]) : "over $limit s";
 	}
 	print "| $name | ", join(' | ', @cells), " | $target |\n";
 	return;
@@ -133,15 +135,25 @@ sub bulk
 {
 	my ($name, $target, $sql) = @_;
 	return if $name !~ $rows;
-	my (%cpu, %wall);
+	my (%cpu, %wall, %too_long);
 	for my $run (1 .. $runs)
 	{
 		for my $schema ($run % 2 ? @schemas : reverse @schemas)
 		{
+			next if $too_long{$schema};
 			my ($c, $t) = (cpu($schema), time);
-			sql($schema, "BEGIN; $sql; PREPARE TRANSACTION 'bench'");
-			push @{ $cpu{$schema} }, cpu($schema) - $c;
-			push @{ $wall{$schema} }, time - $t;
+			# counters that are updated for each row grow old versions without end in one transaction
+			sql($schema, "\\set ON_ERROR_STOP 0\nBEGIN; SET LOCAL statement_timeout = '${limit}s'; $sql; PREPARE TRANSACTION 'bench'");
+			($c, $t) = (cpu($schema) - $c, time - $t);
+			if (!sql($schema, "\\set ON_ERROR_STOP 1\nSELECT gid FROM pg_prepared_xacts"))
+			{
+				die "cancelled\n" if $schema eq 'bare';
+				sql($schema, 'ROLLBACK');
+				$too_long{$schema} = 1;
+				next;
+			}
+			push @{ $cpu{$schema} }, $c;
+			push @{ $wall{$schema} }, $t;
 			sql($schema, "ROLLBACK PREPARED 'bench'");
 			sql($schema, 'VACUUM leads');
 			sql($schema, $schema eq 'funnel' ? 'VACUUM lead_funnel.journal' : 'VACUUM log') if $schema ne 'bare';
