@@ -7,6 +7,9 @@ MODULE_big = lead_funnel
 OBJS = \
 	src/lead_funnel.o \
 	src/lead_stage.o \
+	src/qualification.o \
+	src/verdict.o \
+	src/bant.o \
 	src/engagement.o \
 	src/settings.o \
 	src/funnel.o \
