@@ -232,8 +232,8 @@ lf_qualification_check(Qualification q)
 	if (!valid)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("invalid internal value for type %s: " UINT64_FORMAT,
-						"qualification", q)));
+				 errmsg("invalid internal value for type %s: %llu", "qualification",
+						(unsigned long long) q)));
 
 	return framework;
 }
