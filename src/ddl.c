@@ -372,6 +372,21 @@ check_relation(RangeVar *relation)
 	lf_call_as_owner("_relatives_changed", 1, types, &value);
 }
 
+/* A BEFORE trigger may change columns that the statement does not set. */
+static void
+after_create_trigger(CreateTrigStmt *stmt)
+{
+	static const Oid types[] = {REGCLASSOID};
+	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	FunnelRow	row;
+	Datum		value;
+
+	if (!OidIsValid(relid) || !lf_funnel_row_by_relation(relid, &row) || row.suspended || row.relation != relid)
+		return;
+	value = ObjectIdGetDatum(relid);
+	lf_call_as_owner("_trigger_made", 1, types, &value);
+}
+
 static void
 after_create(CreateStmt *stmt)
 {
@@ -433,6 +448,11 @@ lf_ddl_end(PG_FUNCTION_ARGS)
 			after_inherit((AlterTableStmt *) parsetree);
 			after_partition_command((AlterTableStmt *) parsetree);
 		}
+	}
+	else if (IsA(parsetree, CreateTrigStmt))
+	{
+		if (lf_any_funnel())
+			after_create_trigger((CreateTrigStmt *) parsetree);
 	}
 	else if (IsA(parsetree, CreateSchemaStmt))
 	{

@@ -17,10 +17,12 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -85,15 +87,42 @@ funnel_of_trigger(FunctionCallInfo fcinfo, TriggerEvent wanted, const char *cons
 	return NULL;
 }
 
+/* Whether an UPDATE changed a column for which the trigger fires, byte by byte. */
+static bool
+changes_column(const TriggerData *trigdata)
+{
+	const Trigger *trigger = trigdata->tg_trigger;
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+
+	for (int i = 0; i < trigger->tgnattr; i++)
+	{
+		AttrNumber	attnum = trigger->tgattr[i];
+		Form_pg_attribute att = TupleDescAttr(desc, attnum - 1);
+		bool		old_isnull;
+		bool		new_isnull;
+		Datum		old_value = slot_getattr(trigdata->tg_trigslot, attnum, &old_isnull);
+		Datum		new_value = slot_getattr(trigdata->tg_newslot, attnum, &new_isnull);
+
+		if (old_isnull != new_isnull ||
+			(!old_isnull && !datum_image_eq(old_value, new_value, att->attbyval, att->attlen)))
+			return true;
+	}
+	/* without a list of columns the trigger's condition has seen a change */
+	return trigger->tgnattr == 0;
+}
+
 /* lead_funnel.track(): AFTER INSERT OR UPDATE OR DELETE FOR EACH ROW */
 Datum
 lf_track(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = {"lead_funnel_track", "lead_funnel_track_update", NULL};
 	Funnel	   *funnel = funnel_of_trigger(fcinfo, TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER, names);
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	Event		event;
 
-	lf_event_read(funnel, (TriggerData *) fcinfo->context, &event);
+	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) && !changes_column(trigdata))
+		return PointerGetDatum(NULL);
+	lf_event_read(funnel, trigdata, &event);
 	lf_queue_add(funnel, &event);
 	return PointerGetDatum(NULL);
 }
@@ -105,11 +134,46 @@ lf_track_flush(void)
 	lf_stats_flush();
 }
 
+/*
+ * The trigger for updates fires for columns that statements set, if nothing
+ * else changes them.  A BEFORE trigger may, and one that was made behind our
+ * event trigger's back would let leads move unseen.
+ */
+static void
+check_other_writers(const TriggerData *trigdata)
+{
+	const TriggerDesc *desc = trigdata->tg_relation->trigdesc;
+	const Trigger *other = NULL;
+	bool		has_columns = false;
+
+	if (!desc->trig_update_before_row)
+		return;
+	for (int i = 0; i < desc->numtriggers; i++)
+	{
+		const Trigger *trigger = &desc->triggers[i];
+
+		if (strcmp(trigger->tgname, "lead_funnel_track_update") == 0)
+			has_columns = trigger->tgnattr > 0;
+		else if (TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+				 TRIGGER_FOR_UPDATE(trigger->tgtype) && strcmp(trigger->tgname, "lead_funnel_stamp") != 0)
+			other = trigger;
+	}
+	if (other != NULL && has_columns)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("trigger \"%s\" of table \"%s\" may change leads unseen",
+						other->tgname, RelationGetRelationName(trigdata->tg_relation)),
+				 errdetail("It was created while the event triggers of lead_funnel did not fire."),
+				 errhint("Call lead_funnel.resume() for the funnel of the table.")));
+}
+
 /* lead_funnel.flush(): AFTER INSERT OR UPDATE OR DELETE FOR EACH STATEMENT */
 Datum
 lf_flush(PG_FUNCTION_ARGS)
 {
 	check_is_trigger(fcinfo);
+	if (TRIGGER_FIRED_BY_UPDATE(((TriggerData *) fcinfo->context)->tg_event))
+		check_other_writers((TriggerData *) fcinfo->context);
 	lf_track_flush();
 	return PointerGetDatum(NULL);
 }

@@ -764,6 +764,56 @@ $$;
 COMMENT ON FUNCTION lead_funnel._differs(pg_catalog.regclass, pg_catalog.name) IS
     'condition of a trigger that is true if an UPDATE changed the column';
 
+-- A condition is parsed for each statement, whatever that changes; a list of
+-- columns costs nothing.  But a list goes by what the statement sets: it is
+-- enough only where nothing else can change a column of the funnel.
+CREATE FUNCTION lead_funnel._create_update_trigger(f lead_funnel.funnel)
+    RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    columns text;
+    condition text;
+    all_set_by_statements boolean;
+BEGIN
+    SELECT string_agg(quote_ident(c.column_name), ', ' ORDER BY c.first),
+           string_agg(lead_funnel._differs(f.relation, c.column_name), ' OR ' ORDER BY c.first),
+           bool_and(a.attgenerated = '')
+    INTO columns, condition, all_set_by_statements
+    FROM (SELECT u.column_name, min(u.ordinality) AS first
+          FROM lead_funnel._columns_of(to_jsonb(f)) WITH ORDINALITY AS u
+          WHERE u.parameter NOT IN ('entered_column', 'actor_column', 'reason_column')
+          GROUP BY u.column_name) AS c
+    JOIN pg_attribute AS a ON a.attrelid = f.relation AND a.attname = c.column_name;
+    IF all_set_by_statements
+       AND NOT lead_funnel._has_other_writers(f.relation) THEN
+        EXECUTE format('CREATE OR REPLACE TRIGGER lead_funnel_track_update AFTER UPDATE OF %s ON %s '
+                       'FOR EACH ROW EXECUTE FUNCTION lead_funnel.track()', columns, f.relation);
+    ELSE
+        EXECUTE format('CREATE OR REPLACE TRIGGER lead_funnel_track_update AFTER UPDATE ON %s '
+                       'FOR EACH ROW WHEN (%s) EXECUTE FUNCTION lead_funnel.track()', f.relation, condition);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._create_update_trigger(lead_funnel.funnel) IS
+    'trigger for updates of a funnel, made anew if it is there';
+REVOKE ALL ON FUNCTION lead_funnel._create_update_trigger(lead_funnel.funnel) FROM PUBLIC;
+
+CREATE FUNCTION lead_funnel._has_other_writers(relation pg_catalog.regclass)
+    RETURNS pg_catalog.bool
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    -- 1: row, 2: before, 16: update; partitions may have triggers that their parent has not
+    SELECT (SELECT c.relkind = 'p' FROM pg_class AS c WHERE c.oid = relation)
+        OR EXISTS (SELECT FROM pg_trigger AS t
+                   WHERE t.tgrelid = relation AND t.tgtype & 19 = 19 AND t.tgname <> 'lead_funnel_stamp')
+$$;
+COMMENT ON FUNCTION lead_funnel._has_other_writers(pg_catalog.regclass) IS
+    'whether columns of the table may change that an UPDATE does not set: by BEFORE triggers, on partitions, too';
+REVOKE ALL ON FUNCTION lead_funnel._has_other_writers(pg_catalog.regclass) FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel._create_triggers(funnel_id pg_catalog.int4)
     RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -771,7 +821,6 @@ CREATE FUNCTION lead_funnel._create_triggers(funnel_id pg_catalog.int4)
     AS $$
 DECLARE
     f lead_funnel.funnel;
-    tracked text;
     member regclass;
     taken record;
     g record;
@@ -791,17 +840,9 @@ BEGIN
                   HINT = 'Drop or rename the trigger.';
     END IF;
 
-    SELECT string_agg(lead_funnel._differs(f.relation, c.column_name), ' OR ' ORDER BY c.first)
-    INTO tracked
-    FROM (SELECT u.column_name, min(u.ordinality) AS first
-          FROM lead_funnel._columns_of(to_jsonb(f)) WITH ORDINALITY AS u
-          WHERE u.parameter NOT IN ('entered_column', 'actor_column', 'reason_column')
-          GROUP BY u.column_name) AS c;
-
     EXECUTE format('CREATE TRIGGER lead_funnel_track AFTER INSERT OR DELETE ON %s '
                    'FOR EACH ROW EXECUTE FUNCTION lead_funnel.track()', f.relation);
-    EXECUTE format('CREATE TRIGGER lead_funnel_track_update AFTER UPDATE ON %s '
-                   'FOR EACH ROW WHEN (%s) EXECUTE FUNCTION lead_funnel.track()', f.relation, tracked);
+    PERFORM lead_funnel._create_update_trigger(f);
     IF f.entered_column IS NOT NULL THEN
         EXECUTE format('CREATE TRIGGER lead_funnel_stamp BEFORE UPDATE ON %s '
                        'FOR EACH ROW WHEN (%s) EXECUTE FUNCTION lead_funnel.stamp()',

@@ -98,6 +98,28 @@ $$;
 COMMENT ON FUNCTION lead_funnel._relatives_changed(regclass) IS 'error if a table with a funnel has come to inherit, or has a foreign partition';
 REVOKE ALL ON FUNCTION lead_funnel._relatives_changed(regclass) FROM PUBLIC;
 
+-- lf_flush() refuses to go on if this did not happen
+CREATE FUNCTION lead_funnel._trigger_made(relation regclass) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    f lead_funnel.funnel;
+BEGIN
+    SELECT * INTO STRICT f FROM lead_funnel.funnel AS o WHERE o.relation = _trigger_made.relation;
+    IF EXISTS (SELECT FROM pg_trigger AS t
+               WHERE t.tgrelid = f.relation AND t.tgname = 'lead_funnel_track_update' AND t.tgattr <> '')
+       AND lead_funnel._has_other_writers(f.relation) THEN
+        PERFORM lead_funnel._create_update_trigger(f);
+        IF f.always THEN
+            EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER lead_funnel_track_update', f.relation);
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._trigger_made(regclass) IS 'the trigger for updates looks at each row, if a BEFORE trigger may change it';
+REVOKE ALL ON FUNCTION lead_funnel._trigger_made(regclass) FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel._handled_drops() RETURNS integer
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'lf_handled_drops';
 COMMENT ON FUNCTION lead_funnel._handled_drops() IS 'partitions that the running DROP TABLE names and whose leads have left already';
@@ -302,7 +324,7 @@ CREATE EVENT TRIGGER lead_funnel_ddl_start ON ddl_command_start
     EXECUTE FUNCTION lead_funnel.ddl_start();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_start IS 'refusal of DDL that would break a funnel';
 CREATE EVENT TRIGGER lead_funnel_ddl_end ON ddl_command_end
-    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA')
+    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA', 'CREATE TRIGGER')
     EXECUTE FUNCTION lead_funnel.ddl_end();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_end IS 'funnels follow new names and partitions';
 CREATE EVENT TRIGGER lead_funnel_ddl_owner ON ddl_command_end
