@@ -79,6 +79,12 @@ $(OBJS) $(OBJS:.o=.bc): src/.built-for $(wildcard src/*.h)
 demo test:
 	@test/run/prepare.sh $@
 
+# Checks that need more time or more packages than the tests; CONTRIBUTING.md says what each is for
+lint matrix:
+	@test/check/$@.sh
+indent:
+	@test/check/lint.sh indent
+
 # What test/run/kind_NAME.sh calls, with OUT (a folder, where it puts expected/, too) and CONF (settings for the server)
 own_server = --bindir=$(bindir) --temp-instance=$(OUT)/instance --temp-config=$(CONF) --no-locale --encoding=UTF8 \
 	--inputdir=test --outputdir=$(OUT) $(if $(filter-out 13 14 15,$(MAJORVERSION)),--expecteddir=$(OUT))
@@ -92,5 +98,5 @@ kind-tap:
 	@echo "tests: $(PROVE_TESTS)"
 	$(if $(PROVE_TESTS),$(prove_installcheck))
 
-.PHONY: FORCE demo test kind-regress kind-isolation kind-tap
+.PHONY: FORCE demo test lint indent matrix kind-regress kind-isolation kind-tap
 .DELETE_ON_ERROR:

@@ -180,6 +180,7 @@ lf_as_owner(PG_FUNCTION_ARGS)
 	/* as declared: a call by the fast path has no expression to ask */
 	Oid			first_type;
 	Oid			function = private_function(fcinfo->flinfo->fn_oid, &first_type);
+
 	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
 	FmgrInfo	flinfo;
 	Datum		result;
@@ -208,6 +209,7 @@ void
 lf_call_as_owner(const char *name, int nargs, const Oid *types, const Datum *values)
 {
 	List	   *qualified = list_make2(makeString("lead_funnel"), makeString(pstrdup(name)));
+
 	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
 	FmgrInfo	flinfo;
 
@@ -405,7 +407,11 @@ Datum
 lf_backfill(PG_FUNCTION_ARGS)
 {
 	Funnel	   *funnel = lf_funnel_by_id(PG_GETARG_INT32(0));
-	/* newer than the transaction's: writers were locked out after that was taken */
+
+	/*
+	 * newer than the transaction's: writers were locked out after that was
+	 * taken
+	 */
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	Backfill	backfill = {0};
 
