@@ -85,6 +85,11 @@ $(OBJS) $(OBJS:.o=.bc): src/.built-for $(wildcard src/*.h)
 demo test bench fuzz:
 	@test/run/prepare.sh $@
 
+# Checks that need more time or more packages than the tests; CONTRIBUTING.md says what each is for
+lint matrix:
+	@test/check/$@.sh
+indent:
+	@test/check/lint.sh indent
 # By hand, since it needs two servers: installs the extension in both
 check-upgrade:
 	@test/check/upgrade.sh
@@ -103,5 +108,5 @@ kind-tap:
 	@echo "tests: $(PROVE_TESTS)"
 	$(if $(PROVE_TESTS),$(prove_installcheck))
 
-.PHONY: FORCE demo test bench fuzz check-upgrade kind-regress kind-isolation kind-tap
+.PHONY: FORCE demo test bench fuzz lint indent matrix check-upgrade kind-regress kind-isolation kind-tap
 .DELETE_ON_ERROR:

@@ -224,6 +224,7 @@ void
 lf_call_as_owner(const char *name, int nargs, const Oid *types, const Datum *values)
 {
 	List	   *qualified = list_make2(makeString("lead_funnel"), makeString(pstrdup(name)));
+
 	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
 	FmgrInfo	flinfo;
 
@@ -421,7 +422,11 @@ Datum
 lf_backfill(PG_FUNCTION_ARGS)
 {
 	Funnel	   *funnel = lf_funnel_by_id(PG_GETARG_INT32(0));
-	/* newer than the transaction's: writers were locked out after that was taken */
+
+	/*
+	 * newer than the transaction's: writers were locked out after that was
+	 * taken
+	 */
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	Backfill	backfill = {0};
 

@@ -104,7 +104,8 @@ typedef struct CellSet
 	Cell	   *cells;
 	int			nbuckets;
 	int		   *buckets;
-	int			last;			/* the cell found last: mostly the next one, too */
+	int			last;			/* the cell found last: mostly the next one,
+								 * too */
 } CellSet;
 
 /* The cell with this key, made if it is new; valid until the next one is made. */

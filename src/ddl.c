@@ -167,7 +167,10 @@ before_drop(DropStmt *stmt)
 	{
 		Oid			relid = partition_of_funnel(makeRangeVarFromNameList(lfirst_node(List, cell)));
 
-		/* DROP itself asks for the owner's right; who may not drop must not journal */
+		/*
+		 * DROP itself asks for the owner's right; who may not drop must not
+		 * journal
+		 */
 		if (!OidIsValid(relid) || !lf_owns_relation(relid, GetUserId()))
 			continue;
 		for_each_leaf(relid, AccessExclusiveLock, leads_are_deleted);

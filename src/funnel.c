@@ -201,13 +201,28 @@ find_funnel_tuple(Snapshot snapshot, Relation rel, Oid relation,
 	return result;
 }
 
-static char *
-text_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
+/* A column that is NOT NULL; an unforeseen NULL is an error, not a crash. */
+static Datum
+required_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
 {
 	bool		isnull;
 	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
 
-	return isnull ? NULL : TextDatumGetCString(value);
+	if (isnull)
+		elog(ERROR, "column %d of a row of lead_funnel's is null", attnum);
+	return value;
+}
+
+static Name
+name_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
+{
+	return DatumGetName(required_attribute(tuple, attnum, desc));
+}
+
+static char *
+text_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
+{
+	return TextDatumGetCString(required_attribute(tuple, attnum, desc));
 }
 
 static pg_tz *
@@ -229,13 +244,13 @@ fill_funnel_row(HeapTuple tuple, TupleDesc desc, FunnelRow *row)
 	bool		isnull;
 	Datum		value;
 
-	row->funnel_id = DatumGetInt32(heap_getattr(tuple, FUNNEL_FUNNEL_ID, desc, &isnull));
-	row->name = *DatumGetName(heap_getattr(tuple, FUNNEL_NAME, desc, &isnull));
+	row->funnel_id = DatumGetInt32(required_attribute(tuple, FUNNEL_FUNNEL_ID, desc));
+	row->name = *name_attribute(tuple, FUNNEL_NAME, desc);
 	value = heap_getattr(tuple, FUNNEL_RELATION, desc, &isnull);
 	row->relation = isnull ? InvalidOid : DatumGetObjectId(value);
-	row->attached_by = *DatumGetName(heap_getattr(tuple, FUNNEL_ATTACHED_BY, desc, &isnull));
-	row->stage_column = *DatumGetName(heap_getattr(tuple, FUNNEL_STAGE_COLUMN, desc, &isnull));
-	row->key_column = *DatumGetName(heap_getattr(tuple, FUNNEL_KEY_COLUMN, desc, &isnull));
+	row->attached_by = *name_attribute(tuple, FUNNEL_ATTACHED_BY, desc);
+	row->stage_column = *name_attribute(tuple, FUNNEL_STAGE_COLUMN, desc);
+	row->key_column = *name_attribute(tuple, FUNNEL_KEY_COLUMN, desc);
 	row->suspended = strcmp(text_attribute(tuple, FUNNEL_STATUS, desc), "suspended") == 0;
 	row->tz = lookup_zone(text_attribute(tuple, FUNNEL_TIMEZONE, desc), NameStr(row->name));
 }
@@ -369,8 +384,7 @@ compile_columns(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 		funnel->type[i] = getBaseType(get_atttype(funnel->relid, funnel->attnum[i]));
 	}
 	funnel->stage_kind = stage_kind_of(funnel->type[LF_COL_STAGE]);
-	funnel->stage_column =
-		*DatumGetName(fastgetattr(tuple, FUNNEL_STAGE_COLUMN, desc, &(bool){false}));
+	funnel->stage_column = *name_attribute(tuple, FUNNEL_STAGE_COLUMN, desc);
 }
 
 static int
@@ -395,14 +409,16 @@ compile_stage_map(Funnel *funnel, Snapshot snapshot)
 	{
 		bool		isnull;
 		LeadStage	stage = DatumGetLeadStage(heap_getattr(tuple, 2, RelationGetDescr(rel), &isnull));
-		char	   *value = text_attribute(tuple, 4, RelationGetDescr(rel));
+		Datum		raw = heap_getattr(tuple, 4, RelationGetDescr(rel), &isnull);
+		char	   *value;
 		StageValue *entry;
 
-		if (value == NULL)
+		if (isnull)
 		{
 			funnel->null_stage = stage;
 			continue;
 		}
+		value = TextDatumGetCString(raw);
 		if (funnel->nvalues == room)
 		{
 			room = room == 0 ? 16 : room * 2;
@@ -476,11 +492,7 @@ compile_overriders(Funnel *funnel, Snapshot snapshot)
 	ListCell   *cell;
 
 	while ((tuple = systable_getnext(scan)) != NULL)
-	{
-		bool		isnull;
-
-		names = lappend(names, pstrdup(NameStr(*DatumGetName(heap_getattr(tuple, 2, RelationGetDescr(rel), &isnull)))));
-	}
+		names = lappend(names, pstrdup(NameStr(*name_attribute(tuple, 2, RelationGetDescr(rel)))));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 
@@ -513,7 +525,7 @@ compile(Funnel *funnel)
 												ALLOCSET_SMALL_SIZES);
 		MemoryContextReset(funnel->cxt);
 		funnel->funnel_id = DatumGetInt32(heap_getattr(tuple, FUNNEL_FUNNEL_ID, desc, &isnull));
-		funnel->name = *DatumGetName(heap_getattr(tuple, FUNNEL_NAME, desc, &isnull));
+		funnel->name = *name_attribute(tuple, FUNNEL_NAME, desc);
 		/* a refused move would stop an apply worker for good */
 		funnel->suspended = strcmp(text_attribute(tuple, FUNNEL_STATUS, desc), "suspended") == 0;
 		funnel->enforce = strcmp(mode, "enforce") == 0 && !always;

@@ -54,7 +54,8 @@ typedef struct StageValue
 	int			length;
 	int64		number;			/* of an integer column */
 	LeadStage	stage;
-	int32		position;		/* among those of the stage: the first is written back */
+	int32		position;		/* among those of the stage: the first is
+								 * written back */
 } StageValue;
 
 /* One edge of the graph of moves. */
@@ -68,7 +69,8 @@ typedef struct Rule
 
 typedef struct Funnel
 {
-	Oid			relid;			/* hash key: the table or one of its partitions */
+	Oid			relid;			/* hash key: the table or one of its
+								 * partitions */
 	bool		valid;
 	MemoryContext cxt;			/* of what the fields point to */
 	int32		funnel_id;

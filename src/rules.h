@@ -27,7 +27,8 @@ typedef struct Move
 {
 	LeadKey		key;
 	LeadStage	from;			/* none: entry */
-	LeadStage	left_from;		/* entry: where it was when it left, if it comes back */
+	LeadStage	left_from;		/* entry: where it was when it left, if it
+								 * comes back */
 	LeadStage	to;
 	const text *reason;
 	/* breach of time: */

@@ -73,7 +73,11 @@ funnel_of_trigger(FunctionCallInfo fcinfo, TriggerEvent wanted, const char *cons
 			{
 				funnel = lf_funnel_lookup(RelationGetRelid(trigdata->tg_relation));
 				fcinfo->flinfo->fn_extra = funnel;
-				/* a suspended funnel has no triggers: this one was made by hand */
+
+				/*
+				 * a suspended funnel has no triggers: this one was made by
+				 * hand
+				 */
 				if (funnel != NULL && !funnel->suspended)
 					return funnel;
 			}

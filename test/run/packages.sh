@@ -1,6 +1,6 @@
 #!/bin/bash
-# packages.sh demo|test: install the Debian packages that are missing for it. Where nothing is missing, nothing is done,
-# so this also passes on other systems and for users who are not root.
+# packages.sh demo|test|lint|server|matrix|coverage: install the Debian packages that are missing for it. Where nothing is
+# missing, nothing is done, so this also passes on other systems and for users who are not root.
 set -euo pipefail
 
 # The major version to work with: the one found, else the one of which a half is installed, else Debian's own.
@@ -16,16 +16,25 @@ major()
 	fi
 }
 
+# need COMMAND [PACKAGE]
+need() { command -v "$1" >/dev/null || echo "${2:-$1}"; }
+
 list_missing()
 {
 	local pg_config
 	pg_config=$(test/run/find_pg_config.sh) || pg_config=
 	echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1 || echo gcc libc6-dev
 	[ -n "$pg_config" ] || echo "postgresql-$(major) postgresql-server-dev-$(major)"
-	[ "$1" = test ] || return 0
-	command -v prove >/dev/null || echo perl
+	case $1 in
+		demo) return ;;
+		lint) need clang; need clang-tidy; need cppcheck; need shellcheck ;;
+		server) need make; need bzip2; need dpkg-deb dpkg; need valgrind ;;
+		matrix) need debootstrap ;;
+		coverage) need lcov ;;
+	esac
+	need prove perl
 	perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
-	command -v pg_prove >/dev/null || echo libtap-parser-sourcehandler-pgtap-perl
+	need pg_prove libtap-parser-sourcehandler-pgtap-perl
 	[ -n "$pg_config" ] && [ -e "$("$pg_config" --sharedir)/extension/pgtap.control" ] || echo "postgresql-$(major)-pgtap"
 }
 
