@@ -353,7 +353,7 @@ authority_level(FunctionCallInfo fcinfo, const AuthorityArgs *args)
 		return LF_LEVEL_NOT_ASKED;
 	t = PG_GETARG_TEXT_PP(args->role);
 	len = VARSIZE_ANY_EXHDR(t);
-	if (len >= sizeof(buffer))
+	if (len >= (int) sizeof(buffer))
 		role = palloc(len + 1);
 	len = normalize(VARDATA_ANY(t), len, role);
 	role[len] = '\0';
@@ -400,7 +400,7 @@ has_words(FunctionCallInfo fcinfo, int arg)
 	if (PG_ARGISNULL(arg))
 		return false;
 	t = PG_GETARG_TEXT_PP(arg);
-	for (int i = 0; i < VARSIZE_ANY_EXHDR(t); i++)
+	for (int i = 0; i < (int) VARSIZE_ANY_EXHDR(t); i++)
 	{
 		unsigned char c = VARDATA_ANY(t)[i];
 
@@ -518,7 +518,10 @@ timeline_level(FunctionCallInfo fcinfo, const TimelineArgs *args)
 	if (DATE_NOT_FINITE(as_of) || decision < as_of)
 		return LF_LEVEL_IDENTIFIED;
 
-	/* without a horizon no date is too far, and only "near" can tell them apart */
+	/*
+	 * without a horizon no date is too far, and only "near" can tell them
+	 * apart
+	 */
 	wait = (int64) decision - as_of;
 	far_end = horizon ? days_until_end(as_of, horizon) : PG_INT64_MAX;
 	if (wait > far_end)

@@ -20,9 +20,11 @@
 typedef enum Wait
 {
 	WAIT_FOR_NOTHING,
-	WAIT_FOR_EARLIER,			/* an event that belongs before it may be still to come */
+	WAIT_FOR_EARLIER,			/* an event that belongs before it may be
+								 * still to come */
 	WAIT_FOR_LEAD,				/* another event of the lead waits */
-	WAIT_FOR_KEY				/* the journal has another lead with its key in the funnel */
+	WAIT_FOR_KEY				/* the journal has another lead with its key
+								 * in the funnel */
 } Wait;
 
 typedef struct Event
@@ -33,7 +35,8 @@ typedef struct Event
 	SubTransactionId subid;
 	uint64		serial;
 	int			depth;			/* of triggers, where it came */
-	int			refcnt;			/* how often its table was open: by one statement or several */
+	int			refcnt;			/* how often its table was open: by one
+								 * statement or several */
 	Wait		wait;
 	bool		has_old;
 	bool		has_new;

@@ -245,7 +245,7 @@ void
 lf_journal_close(JournalWriter *writer)
 {
 	lf_journal_write(writer);
-	for (int i = 0; i < lengthof(writer->index); i++)
+	for (int i = 0; i < (int) lengthof(writer->index); i++)
 	{
 		if (writer->index[i] != NULL)
 			index_close(writer->index[i], NoLock);
@@ -329,7 +329,8 @@ typedef struct Walk
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 	bool		positioned;		/* scan->xs_itup is an entry not yet passed */
-	bool		dense;			/* go on to the next lead instead of descending to it */
+	bool		dense;			/* go on to the next lead instead of
+								 * descending to it */
 	int64		found;
 	int64		passed;
 } Walk;
@@ -708,13 +709,17 @@ say_what_is_written(void *arg)
 void
 lf_journal_write(JournalWriter *writer)
 {
-	ErrorContextCallback context = {.callback = say_what_is_written, .arg = writer};
+	ErrorContextCallback context = {.callback = say_what_is_written,.arg = writer};
 
 	if (writer->count == 0)
 		return;
 	context.previous = error_context_stack;
 	error_context_stack = &context;
-	/* the rows belong to commands that have been, but this one must end as well */
+
+	/*
+	 * the rows belong to commands that have been, but this one must end as
+	 * well
+	 */
 	(void) GetCurrentCommandId(true);
 	if (writer->count > 1 && has_only_own_indexes(writer->rel))
 	{

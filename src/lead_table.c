@@ -192,7 +192,9 @@ count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, Tr
 int
 lf_table_rows_of_key(Oid root, const LeadKey *key, LeadState *state)
 {
-	return count_rows(root, key, SnapshotSelf, state, NULL);
+	TransactionId nobody;
+
+	return count_rows(root, key, SnapshotSelf, state, &nobody);
 }
 
 int

@@ -199,7 +199,7 @@ lf_moves_set_state(JournalWriter *writer, Funnel *funnel, Lead *lead, const Lead
 static Move
 move_of(const Event *event)
 {
-	Move		move = {.key = *lf_event_key(event), .reason = event->reason};
+	Move		move = {.key = *lf_event_key(event),.reason = event->reason};
 
 	move.from = event->has_old && event->old.live ? event->old.stage : LF_STAGE_NONE;
 	move.to = event->has_new && event->new.live ? event->new.stage : LF_STAGE_NONE;
@@ -460,7 +460,11 @@ lf_moves_write(JournalWriter *writer, Funnel *funnel, Event *event, Lead *lead, 
 
 		if (!force)
 			return false;
-		/* there is no other row: that went while the trigger was off, or it is this one */
+
+		/*
+		 * there is no other row: that went while the trigger was off, or it
+		 * is this one
+		 */
 		if (!event->has_old || old_lead != NULL)
 			lf_moves_set_state(writer, funnel, lead, &out, event->new_cmin);
 	}
@@ -480,13 +484,14 @@ lf_moves_write(JournalWriter *writer, Funnel *funnel, Event *event, Lead *lead, 
 	if (was_in && is_in && is_live(funnel, lead) && lf_state_equal(&event->old, &event->new))
 		write_handover(writer, funnel, event, lead);
 	else if (lead->has_last && lead->last.written_by_us && lead->last.cmin > event->new_cmin)
-		return true;			/* what a later event said stands, and was counted as a gap before it */
+		return true;			/* what a later event said stands, and was
+								 * counted as a gap before it */
 	else if (was_in && is_in)
 	{
 		/*
 		 * If the journal does not know the old version, the trigger was off
-		 * for a while.  What happened meanwhile is journalled as reconcile, so
-		 * that the statistics take the minus side from where the lead is
+		 * for a while.  What happened meanwhile is journalled as reconcile,
+		 * so that the statistics take the minus side from where the lead is
 		 * counted.
 		 */
 		if (!is_live(funnel, lead) || !lf_state_equal(&lead->last.state, &event->old))
@@ -609,7 +614,11 @@ lf_moves_all_out(int32 funnel_id, Oid relid, pg_tz *tz, char origin)
 	epoch = lf_journal_epoch(funnel_id, snapshot);
 	UnregisterSnapshot(snapshot);
 	lf_journal_append_marker(funnel_id, epoch + 1, now, origin);
-	/* the epoch is compiled into the funnel; here, too, from the next command on */
+
+	/*
+	 * the epoch is compiled into the funnel; here, too, from the next command
+	 * on
+	 */
 	if (OidIsValid(relid))
 		lf_funnel_invalidate(relid);
 	CommandCounterIncrement();
@@ -655,7 +664,10 @@ take_out(JournalWriter *writer, Funnel *funnel, TupleTableSlot *slot, char origi
 	LeadState	state;
 	LeadState	out;
 
-	/* a row that is out already may share its key with one in another partition */
+	/*
+	 * a row that is out already may share its key with one in another
+	 * partition
+	 */
 	lf_lead_state(funnel, slot, &state);
 	if (!state.live)
 		return;

@@ -154,7 +154,7 @@ lf_level_parse(const char *s, int len, int *level)
 		*level = s[0] - '0';
 		return true;
 	}
-	for (int i = 0; i < lengthof(level_labels); i++)
+	for (int i = 0; i < (int) lengthof(level_labels); i++)
 	{
 		if (same_label(level_labels[i], s, len))
 		{

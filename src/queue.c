@@ -68,7 +68,8 @@ typedef struct Queue
 	int			room;
 	int			total;			/* events in cxt, journalled ones, too */
 	int			nwaiting;		/* those that wait, and halves */
-	bool		is_mixed;		/* some belong to another subtransaction than the last */
+	bool		is_mixed;		/* some belong to another subtransaction than
+								 * the last */
 	HTAB	   *by_key;			/* made when a search is needed, then kept up */
 } Queue;
 
@@ -131,7 +132,7 @@ index_keys(Event *event, void (*action) (Event *event, const LeadKey *key))
 static void
 make_index(void)
 {
-	HASHCTL		ctl = {.keysize = sizeof(uint32), .entrysize = sizeof(KeyEntry), .hcxt = queue.cxt};
+	HASHCTL		ctl = {.keysize = sizeof(uint32),.entrysize = sizeof(KeyEntry),.hcxt = queue.cxt};
 
 	queue.by_key = hash_create("lead_funnel events by key", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (int i = 0; i < queue.count; i++)
@@ -218,10 +219,18 @@ is_journalled(const Funnel *funnel, const Event *event)
 	lf_journal_last(funnel->funnel_id, &event->old_key, &lead);
 	if (lead.has_last && lead.last.written_by_us && lead.last.cmin >= event->old_cmin)
 		return true;
-	/* each INSERT is an event; it may be still to come if a trigger is at work */
+
+	/*
+	 * each INSERT is an event; it may be still to come if a trigger is at
+	 * work
+	 */
 	if (event->old_was_inserted && event->depth > 1)
 		return false;
-	/* no other event is in line: what made the version changed nothing that we are told of */
+
+	/*
+	 * no other event is in line: what made the version changed nothing that
+	 * we are told of
+	 */
 	if (visit_key(event->root, &event->old_key, is_any, NULL))
 		return false;
 	if (!lead.has_last || !lead.last.state.live || lead.last.epoch != funnel->epoch)
@@ -381,7 +390,10 @@ lf_queue_add(const Funnel *funnel, Event *event)
 			event->wait = WAIT_FOR_EARLIER;
 		else if (has_others(event))
 		{
-			/* an UPDATE or DELETE of a version that came before all that waits of the lead lets it go on */
+			/*
+			 * an UPDATE or DELETE of a version that came before all that
+			 * waits of the lead lets it go on
+			 */
 			if (event->has_old && !event->old_is_ours && !lf_event_changes_key(event))
 				(void) visit_key(event->root, &event->old_key, release_follower, event);
 			else if (visit_lead(event, blocks, event))
@@ -495,7 +507,8 @@ waits_behind_kept(const Batch *batch, const Event *event)
 typedef enum Force
 {
 	FORCE_NONE,
-	FORCE_SAME_KEY,				/* a row that had the key before, out of the funnel */
+	FORCE_SAME_KEY,				/* a row that had the key before, out of the
+								 * funnel */
 	FORCE_ALL
 } Force;
 
@@ -700,7 +713,11 @@ is_due(const Event *event, FlushMode mode, int depth)
 		return false;
 	if (mode == TRANSACTION_IS_OVER)
 		return true;
-	/* the INSERT did not come: a trigger has kept the row from the other partition */
+
+	/*
+	 * the INSERT did not come: a trigger has kept the row from the other
+	 * partition
+	 */
 	if (event->to_other_partition)
 		return mode == STATEMENT_IS_OVER && event->depth >= depth;
 	if (event->wait == WAIT_FOR_NOTHING)

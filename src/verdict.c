@@ -136,7 +136,10 @@ read_weights(Jsonb *jb, int framework, double *weights)
 							key.val.string.len, key.val.string.val),
 					 errhint("Its criteria are %s.", lf_criteria_list(framework))));
 
-		/* float8 holds every weight that makes sense; too large a one fails here */
+		/*
+		 * float8 holds every weight that makes sense; too large a one fails
+		 * here
+		 */
 		weight = v.type != jbvNumeric ? -1.0 :
 			DatumGetFloat8(DirectFunctionCall1(numeric_float8,
 											   NumericGetDatum(v.val.numeric)));

@@ -36,7 +36,7 @@ cppcheck_()
 	cppcheck --quiet --std=c99 --language=c --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		-Isrc --suppress=missingInclude --suppress=nullPointerRedundantCheck "-Dforeach(c,l)=while((c=next(l)))" \
 		"-DPG_FUNCTION_INFO_V1(f)=extern int f##_info" "-DPG_FUNCTION_ARGS=FunctionCallInfo fcinfo" \
-		-DPG_VERSION_NUM=150000 -DPG_MODULE_MAGIC= src
+		-DPG_VERSION_NUM=150000 -DPG_MODULE_MAGIC= -DHAVE_INT128 "-Dereport(level,...)=exit(1)" src
 }
 
 # Debian has pgindent from PostgreSQL 17 on only: it comes from trixie, and its C library with it
