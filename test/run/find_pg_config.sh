@@ -4,7 +4,8 @@
 
 complete()
 {
-	[ -e "$("$1" --pgxs 2>/dev/null)" ] && [ -x "$("$1" --bindir)/postgres" ]
+	# Debian has pgxs.mk in its client package, too: only the headers tell
+	[ -e "$("$1" --pgxs 2>/dev/null)" ] && [ -e "$("$1" --includedir-server)/postgres.h" ] && [ -x "$("$1" --bindir)/postgres" ]
 }
 
 if [ -n "${PG_CONFIG:-}" ]; then
