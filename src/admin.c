@@ -346,7 +346,7 @@ emit_state(Funnel *funnel, TupleTableSlot *slot, void *arg)
 	LeadState	state;
 	TimestampTz moment;
 
-	lf_lead_state(funnel, slot, &state);
+	lf_lead_state(funnel, slot, NULL, &state);
 	if (!state.live && !state.unmapped)
 		return;
 	lf_lead_key(funnel, slot, &key);
@@ -466,7 +466,7 @@ lf_set_state(PG_FUNCTION_ARGS)
 	state.status = text_argument(fcinfo, 4);
 	for (int i = 0; i < LF_DIM_COUNT; i++)
 		state.dims[i] = text_argument(fcinfo, 5 + i);
-	state.value = PG_ARGISNULL(5 + LF_DIM_COUNT) ? NULL : PG_GETARG_NUMERIC(5 + LF_DIM_COUNT);
+	state.value = PG_ARGISNULL(5 + LF_DIM_COUNT) ? NULL : (PackedNumeric *) PG_GETARG_NUMERIC(5 + LF_DIM_COUNT);
 	lead.key = key;
 	lf_journal_find(writer, &found, 1);
 	lf_moves_set_state(writer, funnel, &lead, &state, GetCurrentCommandId(true));

@@ -147,7 +147,7 @@ lf_cell(CellSet *set, const CellKey *key)
 }
 
 void
-lf_cell_add(CellSet *set, Numeric *sum, Numeric value, int sign)
+lf_cell_add(CellSet *set, Numeric *sum, const PackedNumeric *value, int sign)
 {
 	MemoryContext previous;
 	Numeric		result;
@@ -156,12 +156,12 @@ lf_cell_add(CellSet *set, Numeric *sum, Numeric value, int sign)
 		return;
 	previous = MemoryContextSwitchTo(set->cxt);
 	if (*sum == NULL)
-		result = sign > 0 ? DatumGetNumericCopy(NumericGetDatum(value)) :
-			DatumGetNumeric(DirectFunctionCall1(numeric_uminus, NumericGetDatum(value)));
+		result = sign > 0 ? DatumGetNumericCopy(PointerGetDatum(value)) :
+			DatumGetNumeric(DirectFunctionCall1(numeric_uminus, PointerGetDatum(value)));
 	else
 	{
 		result = DatumGetNumeric(DirectFunctionCall2(sign > 0 ? numeric_add : numeric_sub,
-													 NumericGetDatum(*sum), NumericGetDatum(value)));
+													 NumericGetDatum(*sum), PointerGetDatum(value)));
 		pfree(*sum);
 	}
 	*sum = result;

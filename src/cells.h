@@ -88,6 +88,8 @@ typedef struct Cell
 	int64		leads;			/* of a flow: opening */
 	Numeric		value_out;
 	Numeric		value_in;		/* of a stock: value */
+	Numeric		value_both;		/* of a delta: goes out and comes in; not in
+								 * the other two */
 	/* of a flow: */
 	int64		entries;
 	int64		exits;
@@ -112,7 +114,7 @@ typedef struct CellSet
 extern Cell *lf_cell(CellSet *set, const CellKey *key);
 
 /* sum += sign * value */
-extern void lf_cell_add(CellSet *set, Numeric *sum, Numeric value, int sign);
+extern void lf_cell_add(CellSet *set, Numeric *sum, const PackedNumeric *value, int sign);
 
 extern bool lf_cell_is_zero(Numeric value);
 

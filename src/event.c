@@ -33,7 +33,7 @@ static void
 read_old(const Funnel *funnel, TupleTableSlot *slot, HeapTuple tuple, Event *event)
 {
 	event->has_old = true;
-	lf_lead_state(funnel, slot, &event->old);
+	lf_lead_state(funnel, slot, NULL, &event->old);
 	lf_lead_key(funnel, slot, &event->old_key);
 	if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
 	{
@@ -47,7 +47,7 @@ static void
 read_new(const Funnel *funnel, TupleTableSlot *slot, HeapTuple tuple, Event *event)
 {
 	event->has_new = true;
-	lf_lead_state(funnel, slot, &event->new);
+	lf_lead_state(funnel, slot, event->has_old ? &event->old : NULL, &event->new);
 	lf_lead_key(funnel, slot, &event->new_key);
 	event->new_cmin = HeapTupleHeaderGetCmin(tuple->t_data);
 	if (event->new.unmapped && funnel->enforce &&
@@ -139,24 +139,6 @@ lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event)
 
 /* ---------- copying ---------- */
 
-static text *
-copy_or_share(const text *t, text *like)
-{
-	return t != NULL && lf_text_equal(t, like) ? like : lf_text_copy(t);
-}
-
-static LeadState
-copy_state(const LeadState *state, const LeadState *like)
-{
-	LeadState	result = *state;
-
-	result.status = copy_or_share(state->status, like->status);
-	for (int i = 0; i < LF_DIM_COUNT; i++)
-		result.dims[i] = copy_or_share(state->dims[i], like->dims[i]);
-	result.value = (Numeric) copy_or_share((const text *) state->value, (text *) like->value);
-	return result;
-}
-
 Event *
 lf_event_copy(const Event *event, const Event *like)
 {
@@ -169,13 +151,13 @@ lf_event_copy(const Event *event, const Event *like)
 	copy->new_key = lf_key_copy(&event->new_key);
 	copy->old_key = event->old_key;
 	if (event->old_key.key != NULL)
-		copy->old_key.key = copy_or_share(event->old_key.key, copy->new_key.key);
-	copy->new = copy_state(&event->new, &like->new);
-	copy->old = copy_state(&event->old, &copy->new);
-	copy->actor = copy_or_share(event->actor, like->actor);
-	copy->reason = copy_or_share(event->reason, like->reason);
-	copy->note = copy_or_share(event->note, like->note);
-	copy->role_name = copy_or_share(event->role_name, like->role_name);
+		copy->old_key.key = lf_text_copy_or_share(event->old_key.key, copy->new_key.key);
+	copy->new = lf_state_copy(&event->new, &like->new);
+	copy->old = lf_state_copy(&event->old, &copy->new);
+	copy->actor = lf_text_copy_or_share(event->actor, like->actor);
+	copy->reason = lf_text_copy_or_share(event->reason, like->reason);
+	copy->note = lf_text_copy_or_share(event->note, like->note);
+	copy->role_name = lf_text_copy_or_share(event->role_name, like->role_name);
 	if (event->shown_key != NULL)
 		copy->shown_key = pstrdup(event->shown_key);
 	return copy;

@@ -38,6 +38,7 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
@@ -299,7 +300,7 @@ read_row(HeapTuple tuple, TupleDesc desc, JournalRow *row)
 	row->state.live = row->state.stage != LF_STAGE_NONE;
 	for (int i = 0; i < LF_DIM_COUNT; i++)
 		row->state.dims[i] = IS_NULL(JOURNAL_SOURCE + i) ? NULL : DatumGetTextPP(VALUE(JOURNAL_SOURCE + i));
-	row->state.value = IS_NULL(JOURNAL_VALUE) ? NULL : DatumGetNumeric(VALUE(JOURNAL_VALUE));
+	row->state.value = IS_NULL(JOURNAL_VALUE) ? NULL : PG_DETOAST_DATUM_PACKED(VALUE(JOURNAL_VALUE));
 #undef VALUE
 #undef IS_NULL
 #undef TIME
@@ -328,7 +329,7 @@ typedef struct Walk
 {
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
-	bool		positioned;		/* scan->xs_itup is an entry not yet passed */
+	bool		positioned;		/* on an entry not yet passed */
 	bool		dense;			/* go on to the next lead instead of
 								 * descending to it */
 	int64		found;
@@ -353,25 +354,46 @@ compare_entry(const Walk *walk, const Lead *lead)
 	return lf_lead_compare(&other, lead);
 }
 
-/* Descends to the last entry of the lead's key, from where one may walk to that of "lowest". */
 static void
-descend(Walk *walk, const Lead *lead, const Lead *lowest)
+init_key(ScanKey key, const Lead *lead, StrategyNumber strategy, RegProcedure of_numbers, RegProcedure of_texts)
+{
+	if (lead->key.is_integer)
+		ScanKeyInit(key, 1, strategy, of_numbers, Int64GetDatum(lead->key.id));
+	else
+	{
+		ScanKeyInit(key, 1, strategy, of_texts, PointerGetDatum(lead->key.key));
+		key->sk_collation = C_COLLATION_OID;
+	}
+}
+
+static void
+go_back(Walk *walk)
+{
+	walk->positioned = index_getnext_tid(walk->scan, BackwardScanDirection) != NULL;
+}
+
+/* Descends to the last entry of the lead. */
+static void
+descend_to_lead(Walk *walk, const Lead *lead)
 {
 	ScanKeyData keys[2];
 
-	if (lead->key.is_integer)
-	{
-		ScanKeyInit(&keys[0], 1, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(lead->key.id));
-		ScanKeyInit(&keys[1], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(lowest->key.id));
-	}
-	else
-	{
-		ScanKeyInit(&keys[0], 1, BTLessEqualStrategyNumber, F_TEXT_LE, PointerGetDatum(lead->key.key));
-		ScanKeyInit(&keys[1], 1, BTGreaterEqualStrategyNumber, F_TEXT_GE, PointerGetDatum(lowest->key.key));
-		keys[0].sk_collation = keys[1].sk_collation = C_COLLATION_OID;
-	}
+	init_key(&keys[0], lead, BTEqualStrategyNumber, F_INT8EQ, F_TEXTEQ);
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(lead->funnel_id));
 	index_rescan(walk->scan, keys, lengthof(keys), NULL, 0);
-	walk->positioned = index_getnext_tid(walk->scan, BackwardScanDirection) != NULL;
+	go_back(walk);
+}
+
+/* Descends to the last entry of the lead's key, from where one may walk to that of "lowest". */
+static void
+descend_to_walk(Walk *walk, const Lead *lead, const Lead *lowest)
+{
+	ScanKeyData keys[2];
+
+	init_key(&keys[0], lead, BTLessEqualStrategyNumber, F_INT8LE, F_TEXT_LE);
+	init_key(&keys[1], lowest, BTGreaterEqualStrategyNumber, F_INT8GE, F_TEXT_GE);
+	index_rescan(walk->scan, keys, lengthof(keys), NULL, 0);
+	go_back(walk);
 }
 
 /* Finds the last row of one lead; leads come in falling order. */
@@ -382,19 +404,20 @@ find_last(Walk *walk, Lead *lead, const Lead *lowest, TupleDesc desc)
 
 	lead->has_last = false;
 	if (!walk->dense)
-		descend(walk, lead, lead);
+		descend_to_lead(walk, lead);
 	else if (!walk->positioned && walk->found + walk->passed == 0)
-		descend(walk, lead, lowest);
+		descend_to_walk(walk, lead, lowest);
 
 	while (walk->positioned)
 	{
-		int			order = compare_entry(walk, lead);
+		int			order = walk->dense ? compare_entry(walk, lead) : 0;
 
 		if (order < 0)
 			break;
 		if (order == 0 && index_fetch_heap(walk->scan, walk->slot))
 		{
-			read_row(ExecCopySlotHeapTuple(walk->slot), desc, &lead->last);
+			read_row(ExecFetchSlotHeapTuple(walk->slot, false, NULL), desc, &lead->last);
+			lead->last.state = lf_state_copy(&lead->last.state, lead->likely);
 			lead->last.key = lead->key;
 			lead->has_last = true;
 			break;
@@ -402,11 +425,11 @@ find_last(Walk *walk, Lead *lead, const Lead *lowest, TupleDesc desc)
 		walk->passed++;
 		if (walk->dense && order > 0 && ++entries > LF_WALK_ENTRIES)
 		{
-			descend(walk, lead, lowest);
+			descend_to_walk(walk, lead, lowest);
 			entries = 0;
 		}
 		else
-			walk->positioned = index_getnext_tid(walk->scan, BackwardScanDirection) != NULL;
+			go_back(walk);
 	}
 	walk->found++;
 	if (walk->passed > (walk->found + 10) * LF_WALK_ENTRIES)
@@ -420,9 +443,9 @@ find_all(JournalWriter *writer, Lead **leads, int count)
 	Walk		walk = {0};
 
 	walk.scan = lf_index_beginscan(writer->rel, index_of(writer, &leads[0]->key), SnapshotSelf, 2);
-	walk.scan->xs_want_itup = true;
 	walk.slot = table_slot_create(writer->rel, NULL);
 	walk.dense = count > 4;
+	walk.scan->xs_want_itup = walk.dense;
 	for (int i = count - 1; i >= 0; i--)
 		find_last(&walk, leads[i], leads[0], RelationGetDescr(writer->rel));
 	index_endscan(walk.scan);
@@ -451,6 +474,7 @@ lf_journal_last(int32 funnel_id, const LeadKey *key, Lead *lead)
 
 	lead->funnel_id = funnel_id;
 	lead->key = *key;
+	lead->likely = NULL;
 	lf_journal_find(writer, &lead, 1);
 	lf_journal_close(writer);
 }
@@ -500,8 +524,35 @@ status_to_keep(const text *status, LeadStage stage)
 	return status;
 }
 
+/*
+ * Columns at the end that are missing are not stored, as if they had been added
+ * to the table later: most rows have none of a third of the columns.
+ */
 static HeapTuple
-form_row(TupleDesc desc, int32 funnel_id, const JournalRow *row)
+form_short_tuple(Relation rel, Datum *values, bool *nulls)
+{
+	static TupleDesc desc = NULL;
+	static int	natts = 0;
+
+	if (natts != RelationGetNumberOfAttributes(rel))
+	{
+		MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
+
+		desc = CreateTupleDescCopy(RelationGetDescr(rel));
+		/* it is never looked at as a value of the table's row type */
+		desc->tdtypeid = RECORDOID;
+		desc->tdtypmod = -1;
+		natts = RelationGetNumberOfAttributes(rel);
+		MemoryContextSwitchTo(previous);
+	}
+	desc->natts = JOURNAL_COLUMNS;
+	while (nulls[desc->natts - 1])
+		desc->natts--;
+	return heap_form_tuple(desc, values, nulls);
+}
+
+static HeapTuple
+form_row(Relation rel, int32 funnel_id, const JournalRow *row)
 {
 	Datum		values[JOURNAL_COLUMNS];
 	bool		nulls[JOURNAL_COLUMNS];
@@ -547,7 +598,7 @@ form_row(TupleDesc desc, int32 funnel_id, const JournalRow *row)
 	put_text(values, nulls, JOURNAL_NOTE, row->note);
 	put_text(values, nulls, JOURNAL_RELATED_KEY, row->related_key);
 
-	return heap_form_tuple(desc, values, nulls);
+	return form_short_tuple(rel, values, nulls);
 }
 
 static void
@@ -578,7 +629,7 @@ lf_journal_add(JournalWriter *writer, Lead *lead, JournalRow *row)
 {
 	row->recorded_at = writer->now;
 	add_tuple(writer, lead->funnel_id, row->move, &row->key, row->cmin,
-			  form_row(RelationGetDescr(writer->rel), lead->funnel_id, row));
+			  form_row(writer->rel, lead->funnel_id, row));
 	lead->last = *row;
 	lead->last.written_by_us = true;
 	lead->has_last = true;

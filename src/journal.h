@@ -31,23 +31,24 @@ enum
 	JOURNAL_CYCLE_MOVE,
 	JOURNAL_EPOCH,
 	JOURNAL_RULES_VERSION,
-	JOURNAL_UNDOES,
 	JOURNAL_FROM_STAGE,
 	JOURNAL_TO_STAGE,
 	JOURNAL_FURTHEST_STAGE,
 	JOURNAL_KIND,
 	JOURNAL_ORIGIN,
-	JOURNAL_BREACH,
 	JOURNAL_CYCLE_ENDED,
-	JOURNAL_LEAD_KEY,
-	JOURNAL_FROM_STATUS,
-	JOURNAL_TO_STATUS,
-	JOURNAL_SOURCE,				/* and the other dimensions behind it */
-	JOURNAL_VALUE = JOURNAL_SOURCE + LF_DIM_COUNT,
-	JOURNAL_ACTOR,
 	JOURNAL_ROLE_NAME,
+	JOURNAL_VALUE,
+	JOURNAL_SOURCE,				/* and the other dimensions behind it */
+	/* seldom present, so at the end: not stored if all behind are missing, too */
+	JOURNAL_LEAD_KEY = JOURNAL_SOURCE + LF_DIM_COUNT,
+	JOURNAL_ACTOR,
 	JOURNAL_REASON,
 	JOURNAL_NOTE,
+	JOURNAL_FROM_STATUS,
+	JOURNAL_TO_STATUS,
+	JOURNAL_BREACH,
+	JOURNAL_UNDOES,
 	JOURNAL_SCORE,
 	JOURNAL_QUALIFICATION,
 	JOURNAL_RELATED_KEY,
@@ -107,6 +108,8 @@ typedef struct Lead
 {
 	int32		funnel_id;
 	LeadKey		key;
+	const LeadState *likely;	/* what the row says unless something went
+								 * wrong: what is equal is shared with it */
 	bool		has_last;
 	JournalRow	last;
 } Lead;

@@ -179,50 +179,54 @@ lf_lead_time(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column,
  * make every sum that it enters useless for ever, so they count as missing.
  */
 static bool
-is_amount(Numeric value)
+is_amount(const PackedNumeric *value)
 {
-	static Numeric limit = NULL;
-	Datum		absolute;
+	static Datum limit = 0;
+	static Datum minus_limit = 0;
+	Datum		unpacked = NumericGetDatum(DatumGetNumeric(PointerGetDatum(value)));
 
-	if (numeric_is_nan(value) || numeric_is_inf(value))
-		return false;
-	if (limit == NULL)
+	if (limit == 0)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
 
-		limit = DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(LF_MAX_VALUE),
-													ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+		limit = DirectFunctionCall3(numeric_in, CStringGetDatum(LF_MAX_VALUE),
+									ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		minus_limit = DirectFunctionCall1(numeric_uminus, limit);
 		MemoryContextSwitchTo(previous);
 	}
-	absolute = DirectFunctionCall1(numeric_abs, NumericGetDatum(value));
-	return DatumGetBool(DirectFunctionCall2(numeric_lt, absolute, NumericGetDatum(limit)));
+	/* NaN is greater than all else */
+	return DatumGetBool(DirectFunctionCall2(numeric_lt, unpacked, limit)) &&
+		DatumGetBool(DirectFunctionCall2(numeric_gt, unpacked, minus_limit));
 }
 
 /* The value as numeric; NULL if it is missing. */
-static Numeric
-lead_value(const Funnel *funnel, TupleTableSlot *slot)
+static PackedNumeric *
+lead_value(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other)
 {
 	bool		isnull;
 	Datum		value = column_value(funnel, slot, LF_COL_VALUE, &isnull);
-	Numeric		result;
+	PackedNumeric *result;
 
 	if (isnull)
 		return NULL;
 	switch (funnel->type[LF_COL_VALUE])
 	{
 		case NUMERICOID:
-			result = DatumGetNumeric(value);
+			result = PG_DETOAST_DATUM_PACKED(value);
 			break;
 		case FLOAT4OID:
-			result = DatumGetNumeric(DirectFunctionCall1(float4_numeric, value));
+			result = (PackedNumeric *) DatumGetPointer(DirectFunctionCall1(float4_numeric, value));
 			break;
 		case FLOAT8OID:
-			result = DatumGetNumeric(DirectFunctionCall1(float8_numeric, value));
+			result = (PackedNumeric *) DatumGetPointer(DirectFunctionCall1(float8_numeric, value));
 			break;
 		default:
-			result = int64_to_numeric(value_as_integer(value, funnel->type[LF_COL_VALUE]));
+			result = (PackedNumeric *) int64_to_numeric(value_as_integer(value, funnel->type[LF_COL_VALUE]));
 			break;
 	}
+	/* mostly the value is what it was, which has been looked at */
+	if (other != NULL && lf_text_equal(result, other->value))
+		return other->value;
 	return is_amount(result) ? result : NULL;
 }
 
@@ -238,7 +242,7 @@ is_excluded(const Funnel *funnel, TupleTableSlot *slot)
 }
 
 void
-lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, LeadState *state)
+lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other, LeadState *state)
 {
 	bool		isnull;
 	Datum		value;
@@ -264,24 +268,28 @@ lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, LeadState *state)
 	state->unmapped = !state->live;
 	for (int i = 0; i < LF_DIM_COUNT; i++)
 		state->dims[i] = lf_lead_text(funnel, slot, LF_COL_SOURCE + i);
-	state->value = lead_value(funnel, slot);
+	state->value = lead_value(funnel, slot, other);
 }
 
 bool
 lf_text_equal(const text *a, const text *b)
 {
+	if (a == b)
+		return true;
 	if (a == NULL || b == NULL)
-		return a == b;
+		return false;
 	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
 bool
-lf_numeric_equal(Numeric a, Numeric b)
+lf_numeric_equal(const PackedNumeric *a, const PackedNumeric *b)
 {
-	if (a == NULL || b == NULL)
-		return a == b;
-	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(a), NumericGetDatum(b)));
+	if (lf_text_equal(a, b))
+		return true;
+	/* 1.0 is 1.00 */
+	return a != NULL && b != NULL &&
+		DatumGetBool(DirectFunctionCall2(numeric_eq, PointerGetDatum(a), PointerGetDatum(b)));
 }
 
 bool
@@ -347,6 +355,12 @@ lf_text_copy(const text *t)
 	return result;
 }
 
+text *
+lf_text_copy_or_share(const text *t, text *like)
+{
+	return t != NULL && lf_text_equal(t, like) ? like : lf_text_copy(t);
+}
+
 LeadKey
 lf_key_copy(const LeadKey *key)
 {
@@ -357,14 +371,17 @@ lf_key_copy(const LeadKey *key)
 }
 
 LeadState
-lf_state_copy(const LeadState *state)
+lf_state_copy(const LeadState *state, const LeadState *like)
 {
+	static const LeadState nothing;
 	LeadState	result = *state;
 
-	result.status = lf_text_copy(state->status);
+	if (like == NULL)
+		like = &nothing;
+	result.status = lf_text_copy_or_share(state->status, like->status);
 	for (int i = 0; i < LF_DIM_COUNT; i++)
-		result.dims[i] = lf_text_copy(state->dims[i]);
-	result.value = (Numeric) lf_text_copy((const text *) state->value);
+		result.dims[i] = lf_text_copy_or_share(state->dims[i], like->dims[i]);
+	result.value = lf_text_copy_or_share(state->value, like->value);
 	return result;
 }
 

@@ -25,6 +25,9 @@ typedef struct LeadKey
 	text	   *key;
 } LeadKey;
 
+/* A numeric as it is stored, with a short header or a long one. */
+typedef struct varlena PackedNumeric;
+
 /* What counts a lead: its stage, its dimensions, its value. */
 typedef struct LeadState
 {
@@ -33,11 +36,14 @@ typedef struct LeadState
 	LeadStage	stage;
 	text	   *status;			/* raw, where it is not the stage's label */
 	text	   *dims[LF_DIM_COUNT]; /* NULL: missing */
-	Numeric		value;			/* NULL: missing */
+	PackedNumeric *value;		/* NULL: missing */
 } LeadState;
 
 extern void lf_lead_key(const Funnel *funnel, TupleTableSlot *slot, LeadKey *key);
-extern void lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, LeadState *state);
+
+/* "other" is what another version of the row had, or NULL. */
+extern void lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other,
+						  LeadState *state);
 
 /* A time column; false if it is missing.  Days count from their start. */
 extern bool lf_lead_time(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column,
@@ -52,16 +58,17 @@ extern bool lf_key_equal(const LeadKey *a, const LeadKey *b);
 extern int	lf_key_compare(const LeadKey *a, const LeadKey *b);
 extern char *lf_key_string(const LeadKey *key);
 extern bool lf_text_equal(const text *a, const text *b);
-extern bool lf_numeric_equal(Numeric a, Numeric b);
+extern bool lf_numeric_equal(const PackedNumeric *a, const PackedNumeric *b);
 
 /* Same stage, dimensions and value. */
 extern bool lf_state_equal(const LeadState *a, const LeadState *b);
 extern bool lf_same_cell(const LeadState *a, const LeadState *b);
 
-/* Copies into the present memory context. */
+/* Copies into the present memory context; with "like", not NULL, what is equal is shared. */
 extern LeadKey lf_key_copy(const LeadKey *key);
-extern LeadState lf_state_copy(const LeadState *state);
+extern LeadState lf_state_copy(const LeadState *state, const LeadState *like);
 extern text *lf_text_copy(const text *t);
+extern text *lf_text_copy_or_share(const text *t, text *like);
 
 /* NULL if the column's type fits its use, else a sentence that says why not. */
 extern char *lf_column_complaint(Oid relid, const char *column, const char *use);

@@ -170,7 +170,7 @@ count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, Tr
 			lf_lead_key(funnel, scan.slot, &its_key);
 			if (!lf_key_equal(&its_key, key))
 				continue;
-			lf_lead_state(funnel, scan.slot, &its_state);
+			lf_lead_state(funnel, scan.slot, NULL, &its_state);
 			if (!its_state.live)
 				continue;
 			if (is_dirty && TransactionIdIsValid(snapshot->xmin))
@@ -182,7 +182,7 @@ count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, Tr
 			}
 			count++;
 			if (state != NULL)
-				*state = lf_state_copy(&its_state);
+				*state = lf_state_copy(&its_state, NULL);
 		}
 		end_scan(&scan);
 	}

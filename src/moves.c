@@ -531,7 +531,7 @@ lf_moves_read_arrival(Funnel *funnel, TupleTableSlot *slot, Arrival *arrival)
 	LeadState	state;
 	LeadKey		key;
 
-	lf_lead_state(funnel, slot, &state);
+	lf_lead_state(funnel, slot, NULL, &state);
 	if (!state.live && !state.unmapped)
 		return false;
 	lf_lead_key(funnel, slot, &key);
@@ -539,7 +539,8 @@ lf_moves_read_arrival(Funnel *funnel, TupleTableSlot *slot, Arrival *arrival)
 		refuse_to_attach(funnel, &key, state.status);
 	arrival->lead.funnel_id = funnel->funnel_id;
 	arrival->lead.key = lf_key_copy(&key);
-	arrival->state = lf_state_copy(&state);
+	arrival->lead.likely = NULL;
+	arrival->state = lf_state_copy(&state, NULL);
 
 	/* true dates where the table has them; a date to come is none */
 	if (!lf_lead_time(funnel, slot, LF_COL_ENTERED, &arrival->entered_at) ||
@@ -668,7 +669,7 @@ take_out(JournalWriter *writer, Funnel *funnel, TupleTableSlot *slot, char origi
 	 * a row that is out already may share its key with one in another
 	 * partition
 	 */
-	lf_lead_state(funnel, slot, &state);
+	lf_lead_state(funnel, slot, NULL, &state);
 	if (!state.live)
 		return;
 	lf_lead_key(funnel, slot, &lead.key);
@@ -697,7 +698,7 @@ take_in(JournalWriter *writer, Funnel *funnel, TupleTableSlot *slot, char origin
 	Lead	   *found = &lead;
 	LeadState	state;
 
-	lf_lead_state(funnel, slot, &state);
+	lf_lead_state(funnel, slot, NULL, &state);
 	if (!state.live && !state.unmapped)
 		return;
 	lf_lead_key(funnel, slot, &lead.key);

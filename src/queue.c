@@ -440,6 +440,7 @@ make_lead(const Event *event, const LeadKey *key)
 
 	lead->funnel_id = event->funnel_id;
 	lead->key = *key;
+	lead->likely = event->has_old ? &event->old : NULL;
 	lead->has_last = false;
 	return lead;
 }

@@ -110,6 +110,13 @@ get_dims(const Reading *reading, const Datum *values, const bool *nulls, AttrNum
 		key->dims[i - first + 1] = nulls[i] ? reading->missing : DatumGetTextPP(values[i]);
 }
 
+/* Unpacked by the functions that it is given to. */
+static const PackedNumeric *
+packed(Datum value)
+{
+	return (const PackedNumeric *) DatumGetPointer(value);
+}
+
 void
 lf_read_stock(Reading *reading, const Generation *generation)
 {
@@ -137,7 +144,7 @@ lf_read_stock(Reading *reading, const Generation *generation)
 		get_dims(reading, values, nulls, STOCK_SOURCE, &key);
 		cell = lf_cell(reading->stock, &key);
 		cell->leads += DatumGetInt64(values[STOCK_LEADS - 1]);
-		lf_cell_add(reading->stock, &cell->value_in, DatumGetNumeric(values[STOCK_VALUE - 1]), 1);
+		lf_cell_add(reading->stock, &cell->value_in, packed(values[STOCK_VALUE - 1]), 1);
 		lf_remember_tuple(reading->stock_rows, &tuple->t_self);
 	}
 	systable_endscan_ordered(scan);
@@ -147,7 +154,7 @@ lf_read_stock(Reading *reading, const Generation *generation)
 
 /* One side of a delta: a stage that leads come to (sign 1) or leave (-1). */
 static void
-add_side(Reading *reading, const CellKey *delta, LeadStage stage, int64 leads, Numeric value, int sign)
+add_side(Reading *reading, const CellKey *delta, LeadStage stage, int64 leads, const PackedNumeric *value, int sign)
 {
 	CellKey		key = *delta;
 	Cell	   *cell;
@@ -224,10 +231,10 @@ read_deltas(Reading *reading, Relation rel, Relation index,
 		leads = DatumGetInt64(values[DELTA_LEADS - 1]);
 		stage = stage_of(values, nulls, DELTA_FROM_STAGE);
 		if (stage != LF_STAGE_NONE)
-			add_side(reading, &key, stage, leads, DatumGetNumeric(values[DELTA_VALUE_OUT - 1]), -1);
+			add_side(reading, &key, stage, leads, packed(values[DELTA_VALUE_OUT - 1]), -1);
 		stage = stage_of(values, nulls, DELTA_TO_STAGE);
 		if (stage != LF_STAGE_NONE)
-			add_side(reading, &key, stage, leads, DatumGetNumeric(values[DELTA_VALUE_IN - 1]), 1);
+			add_side(reading, &key, stage, leads, packed(values[DELTA_VALUE_IN - 1]), 1);
 	}
 	systable_endscan_ordered(scan);
 }

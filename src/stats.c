@@ -72,7 +72,7 @@ current_set(void)
 
 static void
 note(int32 funnel_id, char kind, DateADT day, LeadStage from, LeadStage to,
-	 text *const *dims, Numeric value_out, Numeric value_in, int64 leads)
+	 text *const *dims, const PackedNumeric *value_out, const PackedNumeric *value_in, int64 leads)
 {
 	CellSet    *set = current_set();
 	CellKey		key = {.funnel_id = funnel_id,.kind = kind,.day = day,.from = from,.to = to};
@@ -81,8 +81,14 @@ note(int32 funnel_id, char kind, DateADT day, LeadStage from, LeadStage to,
 	memcpy(key.dims, dims, sizeof(key.dims));
 	cell = lf_cell(set, &key);
 	cell->leads += leads;
-	lf_cell_add(set, &cell->value_out, value_out, 1);
-	lf_cell_add(set, &cell->value_in, value_in, 1);
+	/* a lead that moves mostly keeps its value: one sum for both sides */
+	if (lf_text_equal(value_out, value_in))
+		lf_cell_add(set, &cell->value_both, value_in, 1);
+	else
+	{
+		lf_cell_add(set, &cell->value_out, value_out, 1);
+		lf_cell_add(set, &cell->value_in, value_in, 1);
+	}
 }
 
 /*
@@ -105,13 +111,15 @@ lf_stats_note(int32 funnel_id, char kind, DateADT day,
 }
 
 static void
-append_delta(Relation rel, FullTransactionId xid, const Cell *cell)
+append_delta(Relation rel, FullTransactionId xid, CellSet *set, Cell *cell)
 {
 	static const AttrNumber keys[] = {DELTA_FUNNEL_ID, DELTA_XID};
 	Datum		values[DELTA_COLUMNS];
 	bool		nulls[DELTA_COLUMNS];
 	HeapTuple	tuple;
 
+	lf_cell_add(set, &cell->value_out, (PackedNumeric *) cell->value_both, 1);
+	lf_cell_add(set, &cell->value_in, (PackedNumeric *) cell->value_both, 1);
 	memset(nulls, false, sizeof(nulls));
 	values[DELTA_XID - 1] = FullTransactionIdGetDatum(xid);
 	values[DELTA_FUNNEL_ID - 1] = Int32GetDatum(cell->key.funnel_id);
@@ -130,7 +138,7 @@ append_delta(Relation rel, FullTransactionId xid, const Cell *cell)
 
 /* Appends the deltas of one set. */
 static void
-append_set(const CellSet *set)
+append_set(CellSet *set)
 {
 	Relation	rel;
 	FullTransactionId xid;
@@ -140,7 +148,7 @@ append_set(const CellSet *set)
 	rel = table_open(lf_own_tables()->delta, RowExclusiveLock);
 	xid = GetTopFullTransactionId();
 	for (int i = 0; i < set->count; i++)
-		append_delta(rel, xid, &set->cells[i]);
+		append_delta(rel, xid, set, &set->cells[i]);
 	table_close(rel, NoLock);
 	/* any funnel will do: each one's turn comes */
 	appended += set->count;
@@ -189,7 +197,7 @@ lf_stats_note_all_out(int32 funnel_id, DateADT day)
 
 		if (cell->leads != 0 || !lf_cell_is_zero(cell->value_in))
 			note(funnel_id, LF_DELTA_FLOW, day, cell->key.to, LF_STAGE_NONE, cell->key.dims,
-				 cell->value_in, NULL, cell->leads);
+				 (PackedNumeric *) cell->value_in, NULL, cell->leads);
 	}
 	lf_stats_flush();
 }

@@ -224,8 +224,8 @@ lf_stamp(PG_FUNCTION_ARGS)
 	had = lf_lead_time(funnel, trigdata->tg_trigslot, LF_COL_ENTERED, &before);
 	if (lf_lead_time(funnel, trigdata->tg_newslot, LF_COL_ENTERED, &given) && !(had && given == before))
 		return PointerGetDatum(trigdata->tg_newtuple);
-	lf_lead_state(funnel, trigdata->tg_trigslot, &old);
-	lf_lead_state(funnel, trigdata->tg_newslot, &new);
+	lf_lead_state(funnel, trigdata->tg_trigslot, NULL, &old);
+	lf_lead_state(funnel, trigdata->tg_newslot, &old, &new);
 	if (old.stage == new.stage)
 		return PointerGetDatum(trigdata->tg_newtuple);
 

@@ -91,7 +91,8 @@ COMMENT ON TABLE lead_funnel.reader IS 'one row per role that may read the views
 
 -- The journal.  A row says what happened and carries the state after it, so
 -- that the next move of the lead needs this row only.  Written by C with
--- heap_insert: the column order is known there (journal.h).
+-- heap_insert: the column order is known there (journal.h).  What most rows
+-- have comes first, since missing columns at the end cost nothing.
 CREATE TABLE lead_funnel.journal (
     lead_id         bigint,                     -- integer keys, else NULL
     funnel_id       integer NOT NULL,
@@ -104,27 +105,27 @@ CREATE TABLE lead_funnel.journal (
     cycle_move      integer NOT NULL,           -- the move that started the cycle: dimensions as of its start
     epoch           integer NOT NULL,           -- how often the table had been truncated or detached
     rules_version   integer,
-    undoes          integer,                    -- origin undo: the move taken back
     from_stage      @extschema@.lead_stage,     -- NULL: entry
     to_stage        @extschema@.lead_stage,     -- NULL: exit
     furthest_stage  @extschema@.lead_stage,     -- of this cycle, lead to won
     kind            "char" NOT NULL,            -- m move, c change of a dimension, value, hand-over, k key, t truncate or detach
     origin          "char" NOT NULL,            -- see lead_funnel._origin
-    breach          "char",                     -- rule that was broken, see lead_funnel._constraint_name
     cycle_ended     boolean NOT NULL,
-    lead_key        text COLLATE "C",           -- other keys, else NULL
-    from_status     text,                       -- raw values where they differ from the stage's label
-    to_status       text,
+    role_name       text,
+    value           numeric,
     source          text,
     campaign        text,
     owner           text,
     segment         text,
     currency        text,
-    value           numeric,
+    lead_key        text COLLATE "C",           -- other keys, else NULL
     actor           text,
-    role_name       text,
     reason          text,
     note            text,
+    from_status     text,                       -- raw values where they differ from the stage's label
+    to_status       text,
+    breach          "char",                     -- rule that was broken, see lead_funnel._constraint_name
+    undoes          integer,                    -- origin undo: the move taken back
     score           numeric,                    -- at the move
     qualification   text,                       -- at the move
     related_key     text                        -- key rename, merge: the other key
