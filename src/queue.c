@@ -75,6 +75,18 @@ typedef struct Queue
 
 static Queue queue;
 
+/*
+ * From so many events on, the memory of a statement and of a batch is kept for
+ * the next one: the system, if it were given back, would have to map and clear
+ * it anew each time.
+ */
+#define LF_MANY_EVENTS 64
+#define LF_KEPT_BYTES (1024 * 1024)
+
+static bool keeps_events = false;	/* queue.cxt is such memory */
+static MemoryContext batch_cxt = NULL;
+static SubTransactionId batch_owner = InvalidSubTransactionId;	/* who is using it */
+
 /* Entry of queue.by_key: the events that concern keys of one hash value. */
 typedef struct KeyEntry
 {
@@ -728,6 +740,28 @@ is_due(const Event *event, FlushMode mode, int depth)
 		!visit_lead(event, is_in_the_way, &blocked);
 }
 
+/* Empties the queue. */
+static void
+forget_events(void)
+{
+	MemoryContext cxt = queue.cxt;
+	bool		many = queue.total >= LF_MANY_EVENTS;
+
+	if (queue.total == 0)
+		return;
+	memset(&queue, 0, sizeof(queue));
+	if (many && !keeps_events)
+	{
+		MemoryContextDelete(cxt);
+		cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel events",
+									LF_KEPT_BYTES, LF_KEPT_BYTES, ALLOCSET_DEFAULT_MAXSIZE);
+		keeps_events = true;
+	}
+	else
+		MemoryContextReset(cxt);
+	queue.cxt = cxt;
+}
+
 /* Gives the memory of journalled events back, if that is much. */
 static void
 compact(void)
@@ -738,7 +772,7 @@ compact(void)
 
 	if (queue.count == 0)
 	{
-		lf_queue_forget();
+		forget_events();
 		return;
 	}
 	if (queue.total < 4 * queue.count + LF_BATCH_EVENTS)
@@ -752,6 +786,7 @@ compact(void)
 		queue.events[i] = lf_event_copy(events[i], NULL);
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(old);
+	keeps_events = false;
 }
 
 static void
@@ -816,14 +851,33 @@ put_back(List *events)
 	}
 }
 
+/* A flush may be in another one, if an index that a DBA has added to the journal calls a function. */
+static MemoryContext
+take_batch_memory(void)
+{
+	if (queue.count < LF_MANY_EVENTS || batch_owner != InvalidSubTransactionId)
+		return AllocSetContextCreate(CurrentMemoryContext, "lead_funnel small batch", ALLOCSET_DEFAULT_SIZES);
+	if (batch_cxt == NULL)
+		batch_cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel batch",
+										  LF_KEPT_BYTES, LF_KEPT_BYTES, ALLOCSET_DEFAULT_MAXSIZE);
+	batch_owner = GetCurrentSubTransactionId();
+	return batch_cxt;
+}
+
+static void
+release_batch_memory(void)
+{
+	MemoryContextReset(batch_cxt);
+	batch_owner = InvalidSubTransactionId;
+}
+
 static void
 flush(FlushMode mode)
 {
-	MemoryContext cxt;
+	MemoryContext cxt = take_batch_memory();
 	MemoryContext previous;
 	Batch		batch;
 
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel batch", ALLOCSET_DEFAULT_SIZES);
 	previous = MemoryContextSwitchTo(cxt);
 	take_due(&batch, mode);
 	if (batch.count > 0)
@@ -839,7 +893,10 @@ flush(FlushMode mode)
 	}
 	MemoryContextSwitchTo(previous);
 	compact();
-	MemoryContextDelete(cxt);
+	if (cxt == batch_cxt)
+		release_batch_memory();
+	else
+		MemoryContextDelete(cxt);
 }
 
 void
@@ -869,25 +926,23 @@ lf_queue_is_empty(void)
 void
 lf_queue_forget(void)
 {
-	MemoryContext cxt = queue.cxt;
-
-	if (queue.total == 0)
-		return;
-	memset(&queue, 0, sizeof(queue));
-	queue.cxt = cxt;
-	MemoryContextReset(cxt);
+	if (batch_owner != InvalidSubTransactionId)
+		release_batch_memory();
+	forget_events();
 }
 
 void
 lf_queue_drop(SubTransactionId subid)
 {
+	if (batch_owner == subid)
+		release_batch_memory();
 	for (int i = queue.count - 1; i >= 0; i--)
 	{
 		if (queue.events[i]->subid == subid)
 			remove_at(i);
 	}
 	if (queue.count == 0)
-		lf_queue_forget();
+		forget_events();
 	else
 		check_mixed();
 }
