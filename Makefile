@@ -14,6 +14,10 @@ OBJS = \
 	src/settings.o \
 	src/funnel.o \
 	src/rules.o \
+	src/gate.o \
+	src/evidence.o \
+	src/commit_gate.o \
+	src/explain.o \
 	src/lead_row.o \
 	src/lead_table.o \
 	src/journal.o \

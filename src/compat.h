@@ -23,12 +23,27 @@
 #if PG_VERSION_NUM >= 160000
 #include "nodes/miscnodes.h"
 #include "varatt.h"
+typedef ErrorSaveContext QuietContext;
+#define LF_QUIET_TAG T_ErrorSaveContext
 #else
 #define errsave(context, ...) \
 	ereport(ERROR, __VA_ARGS__)
 #define ereturn(context, dummy_value, ...) \
-	ereport(ERROR, __VA_ARGS__)
+	do { \
+		if ((context) == LF_QUIET) \
+			return dummy_value; \
+		ereport(ERROR, __VA_ARGS__); \
+	} while (0)
+typedef Node QuietContext;
+#define LF_QUIET_TAG T_Invalid
 #endif
+
+/*
+ * The context of a caller who only wants to know whether the input is good:
+ * what is reported with ereturn() is then no error on any server.
+ */
+extern QuietContext lf_quiet_context;	/* lead_funnel.c */
+#define LF_QUIET ((Node *) &lf_quiet_context)
 
 /* Calls the input function of another type, false after a soft error. */
 #if PG_VERSION_NUM >= 160000

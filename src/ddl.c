@@ -33,6 +33,7 @@
 
 #include "admin.h"
 #include "compat.h"
+#include "evidence.h"
 #include "moves.h"
 
 PG_FUNCTION_INFO_V1(lf_ddl_start);
@@ -67,6 +68,11 @@ uses_column(const Funnel *funnel, const char *name)
 	for (int i = 0; i < LF_COLUMN_COUNT; i++)
 	{
 		if (funnel->attnum[i] == attnum)
+			return true;
+	}
+	for (int i = 0; funnel->binding != NULL && i < LF_BOUND_COUNT; i++)
+	{
+		if (funnel->binding->attnum[i] == attnum)
 			return true;
 	}
 	return false;

@@ -87,6 +87,20 @@ read_circumstances(const Funnel *funnel, TupleTableSlot *old, TupleTableSlot *ne
 	event->role_name = lf_role_name();
 }
 
+/* Only a move is judged, and needs to know. */
+static void
+read_evidence(const Funnel *funnel, TupleTableSlot *slot, Event *event)
+{
+	TimestampTz as_of = GetCurrentTransactionStartTimestamp();
+
+	if (!event->new.live || !lf_evidence_is_read(funnel) ||
+		(event->has_old && event->old.live && event->old.stage == event->new.stage))
+		return;
+	if (event->has_given && !TIMESTAMP_NOT_FINITE(event->given))
+		as_of = event->given;
+	lf_evidence_read(funnel, slot, as_of, &event->evidence);
+}
+
 int
 lf_trigger_depth(void)
 {
@@ -113,12 +127,14 @@ lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event)
 	{
 		read_new(funnel, trigdata->tg_trigslot, trigdata->tg_trigtuple, event);
 		read_circumstances(funnel, NULL, trigdata->tg_trigslot, event);
+		read_evidence(funnel, trigdata->tg_trigslot, event);
 	}
 	else if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 	{
 		read_old(funnel, trigdata->tg_trigslot, trigdata->tg_trigtuple, event);
 		read_new(funnel, trigdata->tg_newslot, trigdata->tg_newtuple, event);
 		read_circumstances(funnel, trigdata->tg_trigslot, trigdata->tg_newslot, event);
+		read_evidence(funnel, trigdata->tg_newslot, event);
 	}
 	else
 	{
@@ -158,6 +174,8 @@ lf_event_copy(const Event *event, const Event *like)
 	copy->reason = lf_text_copy_or_share(event->reason, like->reason);
 	copy->note = lf_text_copy_or_share(event->note, like->note);
 	copy->role_name = lf_text_copy_or_share(event->role_name, like->role_name);
+	if (event->evidence.unreadable != NULL || event->evidence.score != NULL)
+		copy->evidence = lf_evidence_copy(&event->evidence, &like->evidence);
 	if (event->shown_key != NULL)
 		copy->shown_key = pstrdup(event->shown_key);
 	return copy;

@@ -60,6 +60,7 @@ typedef struct Event
 	bool		reason_is_setting;	/* not from the row */
 	text	   *note;
 	text	   *role_name;
+	Evidence	evidence;		/* what gates look at, if the lead moves */
 	char		breach;			/* what it broke, if it was let pass */
 	bool		overridden;
 	char	   *shown_key;		/* the old key, if it has been parked */

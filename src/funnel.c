@@ -30,17 +30,22 @@
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "evidence.h"
 #include "funnel.h"
+#include "gate.h"
 #include "journal.h"
 #include "lead_row.h"
 
@@ -58,6 +63,26 @@ enum
 	FUNNEL_STAGE_COLUMN,		/* and the others of FunnelColumn behind it */
 	FUNNEL_KEY_COLUMN,
 	FUNNEL_ATTACHED_BY = FUNNEL_STAGE_COLUMN + LF_COLUMN_COUNT + 1
+};
+
+/* Columns of table rule. */
+enum
+{
+	RULE_FUNNEL_ID = 1,
+	RULE_VERSION,
+	RULE_FROM_STAGE,
+	RULE_TO_STAGE,
+	RULE_REQUIRES_REASON,
+	RULE_ALLOWED_ROLE,
+	RULE_REQUIRES,
+	RULE_MIN_SCORE,
+	RULE_AUTOMATIC,
+	RULE_CHECK_AT,
+	RULE_NOTE,
+	RULE_MIN_CRITERIA,
+	RULE_MIN_LEVEL,
+	RULE_NO_BLOCKERS,
+	RULE_MIN_QUALIFICATION_SCORE
 };
 
 static HTAB *funnels = NULL;
@@ -147,6 +172,7 @@ lf_own_tables(void)
 	t.journal_lead_key = own_relation(t.schema, "journal_lead_key");
 	t.journal_epoch = own_relation(t.schema, "journal_epoch");
 	t.lead_stage = get_atttype(t.journal, JOURNAL_TO_STAGE);
+	t.qualification = get_atttype(t.journal, JOURNAL_QUALIFICATION);
 	t.delta = own_relation(t.schema, "delta");
 	t.delta_xid = own_relation(t.schema, "delta_xid");
 	t.generation = own_relation(t.schema, "generation");
@@ -345,12 +371,38 @@ static const char *const column_uses[LF_COLUMN_COUNT] = {
 	[LF_COL_REASON] = "text",
 	[LF_COL_HANDOVER] = "time",
 	[LF_COL_EXCLUDED] = "excluded",
+	[LF_COL_SCORE] = "value",
+	[LF_COL_QUALIFICATION] = "qualification",
 };
 
 /*
- * Types are looked at each time: while a funnel is suspended its columns may
- * change, and a type of a table (CREATE TABLE OF) changes without a word to us.
+ * Attribute number and base type of a column.  Types are looked at each time:
+ * while a funnel is suspended its columns may change, and a type of a table
+ * (CREATE TABLE OF) changes without a word to us.
  */
+static void
+resolve_column(const Funnel *funnel, const char *column, const char *use, AttrNumber *attnum, Oid *type)
+{
+	char	   *complaint;
+
+	*attnum = get_attnum(funnel->relid, column);
+	if (*attnum == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\" does not exist, but funnel \"%s\" uses it",
+						column, get_rel_name(funnel->relid), NameStr(funnel->name)),
+				 errhint("Name another column with lead_funnel.alter_funnel(), or give the table up with lead_funnel.detach().")));
+	complaint = lf_column_complaint(funnel->relid, column, use);
+	if (complaint != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table \"%s\" does not suit funnel \"%s\" any more",
+						column, get_rel_name(funnel->relid), NameStr(funnel->name)),
+				 errdetail("%s", complaint),
+				 errhint("Change the column back, name another one with lead_funnel.alter_funnel(), or give the table up with lead_funnel.detach().")));
+	*type = getBaseType(get_atttype(funnel->relid, *attnum));
+}
+
 static void
 compile_columns(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 {
@@ -358,33 +410,158 @@ compile_columns(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 	{
 		bool		isnull;
 		Datum		value = heap_getattr(tuple, FUNNEL_STAGE_COLUMN + i, desc, &isnull);
-		const char *column;
-		char	   *complaint;
 
 		funnel->attnum[i] = InvalidAttrNumber;
 		funnel->type[i] = InvalidOid;
-		if (isnull)
-			continue;
-		column = NameStr(*DatumGetName(value));
-		funnel->attnum[i] = get_attnum(funnel->relid, column);
-		if (funnel->attnum[i] == InvalidAttrNumber)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of table \"%s\" does not exist, but funnel \"%s\" uses it",
-							column, get_rel_name(funnel->relid), NameStr(funnel->name)),
-					 errhint("Name another column with lead_funnel.alter_funnel(), or give the table up with lead_funnel.detach().")));
-		complaint = lf_column_complaint(funnel->relid, column, column_uses[i]);
-		if (complaint != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("column \"%s\" of table \"%s\" does not suit funnel \"%s\" any more",
-							column, get_rel_name(funnel->relid), NameStr(funnel->name)),
-					 errdetail("%s", complaint),
-					 errhint("Change the column back, name another one with lead_funnel.alter_funnel(), or give the table up with lead_funnel.detach().")));
-		funnel->type[i] = getBaseType(get_atttype(funnel->relid, funnel->attnum[i]));
+		if (!isnull)
+			resolve_column(funnel, NameStr(*DatumGetName(value)), column_uses[i],
+						   &funnel->attnum[i], &funnel->type[i]);
 	}
 	funnel->stage_kind = stage_kind_of(funnel->type[LF_COL_STAGE]);
 	funnel->stage_column = *name_attribute(tuple, FUNNEL_STAGE_COLUMN, desc);
+}
+
+/* ---------- columns that make a qualification ---------- */
+
+/* A field of a JSON object, as text; NULL if it is not there. */
+static char *
+text_field(JsonbContainer *object, const char *key)
+{
+	JsonbValue	v;
+
+	if (object == NULL || getKeyJsonValueFromContainer(object, key, strlen(key), &v) == NULL)
+		return NULL;
+	if (v.type == jbvString)
+		return pnstrdup(v.val.string.val, v.val.string.len);
+	if (v.type == jbvNumeric)
+		return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(v.val.numeric)));
+	if (v.type == jbvBinary)
+		return JsonbToCString(NULL, v.val.binary.data, v.val.binary.len);
+	return NULL;
+}
+
+static JsonbContainer *
+object_field(JsonbContainer *object, const char *key)
+{
+	JsonbValue	v;
+
+	if (getKeyJsonValueFromContainer(object, key, strlen(key), &v) == NULL || v.type != jbvBinary)
+		return NULL;
+	return v.val.binary.data;
+}
+
+/* A threshold of bant_evaluate(), which lives as long as the binding. */
+static NullableDatum
+threshold(Funnel *funnel, JsonbContainer *thresholds, const char *key, PGFunction input, const char *otherwise)
+{
+	NullableDatum result = {(Datum) 0, true};
+	const char *s = text_field(thresholds, key);
+	MemoryContext previous;
+
+	if (s == NULL)
+		s = otherwise;
+	if (s == NULL)
+		return result;
+	previous = MemoryContextSwitchTo(funnel->cxt);
+	result.value = DirectFunctionCall3(input, CStringGetDatum(s), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	result.isnull = false;
+	MemoryContextSwitchTo(previous);
+	return result;
+}
+
+/* What a column stands for, in the words of lf_column_complaint(), after its name in bind_qualification(). */
+static const char *
+use_of_criterion(int framework, int criterion)
+{
+	if (framework == LF_FRAMEWORK_BANT && criterion == LF_BANT_BUDGET)
+		return "budget";
+	if (framework == LF_FRAMEWORK_BANT && criterion == LF_BANT_TIMELINE)
+		return "timeline";
+	return "level";
+}
+
+/* A column of amounts or dates that was named for a criterion is an input of bant_evaluate(). */
+static void
+tell_levels_from_data(Binding *binding)
+{
+	static const struct
+	{
+		int			criterion;
+		BoundInput	input;
+	}			pairs[] = {{LF_BANT_BUDGET, LF_BOUND_AMOUNT}, {LF_BANT_TIMELINE, LF_BOUND_DECISION}};
+
+	for (int i = 0; i < (int) lengthof(pairs); i++)
+	{
+		Oid			type = binding->type[pairs[i].criterion];
+
+		if (type != NUMERICOID && type != FLOAT4OID && type != FLOAT8OID &&
+			type != DATEOID && type != TIMESTAMPOID && type != TIMESTAMPTZOID)
+			continue;
+		binding->attnum[pairs[i].input] = binding->attnum[pairs[i].criterion];
+		binding->type[pairs[i].input] = type;
+		binding->attnum[pairs[i].criterion] = InvalidAttrNumber;
+	}
+}
+
+static void
+compile_binding(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
+{
+	static const struct
+	{
+		const char *name;
+		const char *use;
+	}			inputs[] = {
+		{"amount", "value"}, {"price", "value"}, {"role", "text"}, {"problem", "text"},
+		{"fits", "boolean"}, {"impact", "value"}, {"needed", "boolean"}, {"decision", "time"},
+	};
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, get_attnum(lf_own_tables()->funnel, "binding"), desc, &isnull);
+	Binding    *binding;
+	JsonbContainer *root;
+	JsonbContainer *columns;
+	JsonbContainer *thresholds;
+	char	   *s;
+
+	funnel->binding = NULL;
+	if (isnull)
+		return;
+	binding = MemoryContextAllocZero(funnel->cxt, sizeof(Binding));
+	root = &DatumGetJsonbP(value)->root;
+	s = text_field(root, "framework");
+	binding->framework = s ? lf_framework_parse(s, strlen(s)) : LF_FRAMEWORK_NONE;
+	columns = object_field(root, "columns");
+	thresholds = object_field(root, "thresholds");
+	if (binding->framework == LF_FRAMEWORK_NONE || columns == NULL)
+		elog(ERROR, "binding of funnel \"%s\" makes no sense", NameStr(funnel->name));
+
+	for (int c = 0; c < lf_criterion_count(binding->framework); c++)
+	{
+		s = text_field(columns, lf_criterion_label(binding->framework, c));
+		if (s != NULL)
+			resolve_column(funnel, s, use_of_criterion(binding->framework, c), &binding->attnum[c], &binding->type[c]);
+	}
+	if (binding->framework == LF_FRAMEWORK_BANT)
+	{
+		for (int i = 0; i < (int) lengthof(inputs); i++)
+		{
+			s = text_field(columns, inputs[i].name);
+			if (s != NULL)
+				resolve_column(funnel, s, inputs[i].use, &binding->attnum[LF_BOUND_AMOUNT + i],
+							   &binding->type[LF_BOUND_AMOUNT + i]);
+		}
+		tell_levels_from_data(binding);
+		binding->evaluates = true;
+	}
+	binding->price = threshold(funnel, thresholds, "list_price", numeric_in, NULL);
+	for (int i = 0; i < LF_BANT_ARGUMENTS; i++)
+		binding->thresholds[i].isnull = true;
+	binding->thresholds[LF_BANT_VALIDATED_SHARE] = threshold(funnel, thresholds, "validated_share", numeric_in, "0.8");
+	binding->thresholds[LF_BANT_CONFIRMED_SHARE] = threshold(funnel, thresholds, "confirmed_share", numeric_in, "1");
+	binding->thresholds[LF_BANT_ROLES] = threshold(funnel, thresholds, "roles", jsonb_in, NULL);
+	binding->thresholds[LF_BANT_MIN_IMPACT] = threshold(funnel, thresholds, "min_impact", numeric_in, NULL);
+	binding->thresholds[LF_BANT_HORIZON] = threshold(funnel, thresholds, "horizon", interval_in, "6 months");
+	binding->thresholds[LF_BANT_NEAR] = threshold(funnel, thresholds, "near", interval_in, NULL);
+	funnel->binding = binding;
 }
 
 static int
@@ -439,6 +616,49 @@ compile_stage_map(Funnel *funnel, Snapshot snapshot)
 		qsort(funnel->values, funnel->nvalues, sizeof(StageValue), by_position);
 }
 
+/* The conditions of a rule that look at the lead; NULL if it has none. */
+static Gate *
+compile_gate(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
+{
+	Gate	   *gate = MemoryContextAllocZero(funnel->cxt, sizeof(Gate));
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, RULE_REQUIRES, desc, &isnull);
+
+	if (!isnull)
+	{
+		Datum	   *elements;
+		int			count;
+
+		deconstruct_array(DatumGetArrayTypeP(value), lf_own_tables()->qualification, sizeof(Qualification), true,
+						  TYPALIGN_DOUBLE, &elements, NULL, &count);
+		for (int i = 0; i < count; i++)
+		{
+			Qualification q = DatumGetQualification(elements[i]);
+
+			gate->requires[lf_qualification_check(q)] = q;
+		}
+	}
+	value = heap_getattr(tuple, RULE_MIN_CRITERIA, desc, &isnull);
+	gate->min_criteria = isnull ? 0 : DatumGetInt32(value);
+	value = heap_getattr(tuple, RULE_MIN_LEVEL, desc, &isnull);
+	gate->min_level = isnull ? LF_LEVEL_IDENTIFIED : DatumGetInt32(value);
+	gate->no_blockers = DatumGetBool(required_attribute(tuple, RULE_NO_BLOCKERS, desc));
+	value = heap_getattr(tuple, RULE_MIN_QUALIFICATION_SCORE, desc, &isnull);
+	gate->has_min_sum = !isnull;
+	if (!isnull)
+		gate->min_qualification_score = DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
+	gate->at_commit = strcmp(text_attribute(tuple, RULE_CHECK_AT, desc), "commit") == 0;
+	value = heap_getattr(tuple, RULE_MIN_SCORE, desc, &isnull);
+	if (!isnull)
+	{
+		MemoryContext previous = MemoryContextSwitchTo(funnel->cxt);
+
+		gate->min_score = DatumGetNumericCopy(value);
+		MemoryContextSwitchTo(previous);
+	}
+	return lf_gate_finish(gate) ? gate : NULL;
+}
+
 static void
 compile_rules(Funnel *funnel, Snapshot snapshot)
 {
@@ -465,17 +685,18 @@ compile_rules(Funnel *funnel, Snapshot snapshot)
 		LeadStage	from;
 		Rule	   *rule;
 
-		if (DatumGetInt32(heap_getattr(tuple, 2, desc, &isnull)) != funnel->rules_version)
+		if (DatumGetInt32(heap_getattr(tuple, RULE_VERSION, desc, &isnull)) != funnel->rules_version)
 			continue;
-		value = heap_getattr(tuple, 3, desc, &isnull);
+		value = heap_getattr(tuple, RULE_FROM_STAGE, desc, &isnull);
 		from = isnull ? LF_STAGE_NONE : DatumGetLeadStage(value);
-		rule = &funnel->rules[from][DatumGetLeadStage(heap_getattr(tuple, 4, desc, &isnull))];
+		rule = &funnel->rules[from][DatumGetLeadStage(heap_getattr(tuple, RULE_TO_STAGE, desc, &isnull))];
 		rule->allowed = true;
-		rule->requires_reason = DatumGetBool(heap_getattr(tuple, 5, desc, &isnull));
-		value = heap_getattr(tuple, 6, desc, &isnull);
+		rule->requires_reason = DatumGetBool(heap_getattr(tuple, RULE_REQUIRES_REASON, desc, &isnull));
+		value = heap_getattr(tuple, RULE_ALLOWED_ROLE, desc, &isnull);
 		rule->has_role = !isnull;
 		if (!isnull)
 			rule->allowed_role = *DatumGetName(value);
+		rule->gate = compile_gate(funnel, tuple, desc);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -531,6 +752,7 @@ compile(Funnel *funnel)
 		funnel->enforce = strcmp(mode, "enforce") == 0 && !always;
 		funnel->tz = lookup_zone(text_attribute(tuple, FUNNEL_TIMEZONE, desc), NameStr(funnel->name));
 		compile_columns(funnel, tuple, desc);
+		compile_binding(funnel, tuple, desc);
 		compile_stage_map(funnel, snapshot);
 		compile_rules(funnel, snapshot);
 		compile_overriders(funnel, snapshot);

@@ -32,10 +32,12 @@ typedef enum FunnelColumn
 	LF_COL_ACTOR,
 	LF_COL_REASON,
 	LF_COL_HANDOVER,
-	LF_COL_EXCLUDED
+	LF_COL_EXCLUDED,
+	LF_COL_SCORE,
+	LF_COL_QUALIFICATION
 } FunnelColumn;
 
-#define LF_COLUMN_COUNT (LF_COL_EXCLUDED + 1)
+#define LF_COLUMN_COUNT (LF_COL_QUALIFICATION + 1)
 #define LF_DIM_COUNT (LF_COL_CURRENCY - LF_COL_SOURCE + 1)
 
 /* How the stage is kept in the lead table. */
@@ -65,6 +67,7 @@ typedef struct Rule
 	bool		requires_reason;
 	bool		has_role;
 	NameData	allowed_role;	/* by name, since it may not exist here */
+	const struct Gate *gate;	/* NULL: none */
 } Rule;
 
 typedef struct Funnel
@@ -82,6 +85,8 @@ typedef struct Funnel
 	pg_tz	   *tz;
 	AttrNumber	attnum[LF_COLUMN_COUNT];	/* 0: not given */
 	Oid			type[LF_COLUMN_COUNT];	/* base types */
+	const struct Binding *binding;	/* columns that make a qualification, or
+									 * NULL */
 	StageKind	stage_kind;
 	LeadStage	null_stage;		/* what a missing status means */
 	int			nvalues;
@@ -107,7 +112,8 @@ typedef struct OwnTables
 	Oid			journal_lead_id;	/* indexes of the journal */
 	Oid			journal_lead_key;
 	Oid			journal_epoch;
-	Oid			lead_stage;		/* the type */
+	Oid			lead_stage;		/* the types */
+	Oid			qualification;
 	Oid			delta;
 	Oid			delta_xid;
 	Oid			generation;

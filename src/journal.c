@@ -597,6 +597,10 @@ form_row(Relation rel, int32 funnel_id, const JournalRow *row)
 	put_text(values, nulls, JOURNAL_REASON, row->reason);
 	put_text(values, nulls, JOURNAL_NOTE, row->note);
 	put_text(values, nulls, JOURNAL_RELATED_KEY, row->related_key);
+	values[JOURNAL_SCORE - 1] = PointerGetDatum(row->score);
+	nulls[JOURNAL_SCORE - 1] = (row->score == NULL);
+	values[JOURNAL_QUALIFICATION - 1] = QualificationGetDatum(row->qualification);
+	nulls[JOURNAL_QUALIFICATION - 1] = (row->qualification == 0);
 
 	return form_short_tuple(rel, values, nulls);
 }
@@ -872,6 +876,52 @@ lf_journal_rename(JournalWriter *writer, Lead *from, Lead *to, CommandId cmin)
 	}
 	lf_journal_find(writer, &to, 1);
 	from->has_last = false;
+}
+
+void
+lf_journal_amend(JournalWriter *writer, const Lead *lead, int32 move, const Judgement *judgement)
+{
+	TupleDesc	desc = RelationGetDescr(writer->rel);
+	ScanKeyData keys[3];
+	SysScanDesc scan;
+	HeapTuple	old;
+	Datum		values[JOURNAL_COLUMNS];
+	bool		nulls[JOURNAL_COLUMNS];
+
+	if (lead->key.is_integer)
+		ScanKeyInit(&keys[0], JOURNAL_LEAD_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(lead->key.id));
+	else
+	{
+		ScanKeyInit(&keys[0], JOURNAL_LEAD_KEY, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(lead->key.key));
+		keys[0].sk_collation = C_COLLATION_OID;
+	}
+	ScanKeyInit(&keys[1], JOURNAL_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(lead->funnel_id));
+	ScanKeyInit(&keys[2], JOURNAL_MOVE, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(move));
+	scan = systable_beginscan_ordered(writer->rel, index_of(writer, &lead->key), SnapshotSelf, lengthof(keys), keys);
+	old = systable_getnext_ordered(scan, ForwardScanDirection);
+	if (old != NULL)
+		old = heap_copytuple(old);
+	systable_endscan_ordered(scan);
+	if (old == NULL || !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(old->t_data)))
+		return;
+
+	heap_deform_tuple(old, desc, values, nulls);
+	if (judgement->breach != 0)
+	{
+		values[JOURNAL_BREACH - 1] = CharGetDatum(judgement->breach);
+		nulls[JOURNAL_BREACH - 1] = false;
+		values[JOURNAL_ORIGIN - 1] = CharGetDatum(judgement->origin);
+		if (nulls[JOURNAL_REASON - 1])
+			put_text(values, nulls, JOURNAL_REASON, judgement->reason);
+	}
+	values[JOURNAL_SCORE - 1] = PointerGetDatum(judgement->score);
+	nulls[JOURNAL_SCORE - 1] = (judgement->score == NULL);
+	values[JOURNAL_QUALIFICATION - 1] = QualificationGetDatum(judgement->qualification);
+	nulls[JOURNAL_QUALIFICATION - 1] = (judgement->qualification == 0);
+	/* delete and insert, as lf_journal_rename() does */
+	simple_heap_delete(writer->rel, &old->t_self);
+	add_tuple(writer, lead->funnel_id, move, &lead->key, HeapTupleHeaderGetCmin(old->t_data),
+			  heap_form_tuple(desc, values, nulls));
 }
 
 int32

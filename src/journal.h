@@ -16,6 +16,7 @@
 #include "utils/snapshot.h"
 
 #include "lead_row.h"
+#include "qualification.h"
 
 /* Columns of table journal (sql/parts/20_tables.sql). */
 enum
@@ -96,6 +97,8 @@ typedef struct JournalRow
 	text	   *role_name;
 	text	   *reason;
 	text	   *note;
+	Qualification qualification;	/* at a move; 0: none */
+	Numeric		score;			/* at a move; NULL: none */
 	text	   *related_key;
 	bool		written_by_us;	/* in this transaction */
 	CommandId	cmin;			/* then: the command that moved the lead */
@@ -136,6 +139,21 @@ extern void lf_journal_write(JournalWriter *writer);
 
 /* The rows of a lead get another key, behind those that the new key has. */
 extern void lf_journal_rename(JournalWriter *writer, Lead *from, Lead *to, CommandId cmin);
+
+/*
+ * Corrects what the row of a move says of its judgement, where this
+ * transaction has written it: nobody else has seen it.
+ */
+typedef struct Judgement
+{
+	char		breach;			/* 0: none */
+	char		origin;			/* if there is one */
+	const text *reason;			/* for a row that has none */
+	Qualification qualification;
+	Numeric		score;
+} Judgement;
+
+extern void lf_journal_amend(JournalWriter *writer, const Lead *lead, int32 move, const Judgement *judgement);
 
 /* For one lead, which is filled in. */
 extern void lf_journal_last(int32 funnel_id, const LeadKey *key, Lead *lead);

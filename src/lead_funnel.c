@@ -18,6 +18,8 @@
 #include "fmgr.h"
 #include "utils/snapmgr.h"
 
+#include "commit_gate.h"
+#include "compat.h"
 #include "funnel.h"
 #include "moves.h"
 #include "queue.h"
@@ -34,6 +36,8 @@ PG_MODULE_MAGIC_EXT(
 PG_MODULE_MAGIC;
 #endif
 
+QuietContext lf_quiet_context = {.type = LF_QUIET_TAG};
+
 void		_PG_init(void);
 
 /*
@@ -44,10 +48,12 @@ void		_PG_init(void);
 static void
 before_commit(bool may_fold)
 {
-	if (!lf_queue_is_empty() || lf_settle_is_pending() || lf_stats_is_pending())
+	if (!lf_queue_is_empty() || lf_settle_is_pending() || lf_commit_gate_is_pending() || lf_stats_is_pending())
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		lf_queue_flush_all();
+		if (lf_commit_gate_is_pending())
+			lf_commit_gate_judge();
 		lf_stats_flush();
 		PopActiveSnapshot();
 	}
@@ -72,6 +78,7 @@ at_transaction_event(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			lf_queue_forget();
 			lf_settle_forget();
+			lf_commit_gate_forget();
 			lf_moves_forget();
 			lf_stats_forget();
 			break;
@@ -88,12 +95,14 @@ at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
 	{
 		lf_queue_drop(subid);
 		lf_settle_drop(subid);
+		lf_commit_gate_drop(subid);
 		lf_stats_drop(subid);
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
 		lf_queue_hand_over(subid, parent);
 		lf_settle_hand_over(subid, parent);
+		lf_commit_gate_hand_over(subid, parent);
 		lf_stats_hand_over(subid, parent);
 	}
 }

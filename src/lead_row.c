@@ -62,8 +62,8 @@ enum_label(Oid value)
 }
 
 /* The text of a value of one of the types that lf_column_complaint() admits. */
-static text *
-value_as_text(Datum value, Oid type)
+text *
+lf_value_as_text(Datum value, Oid type)
 {
 	switch (type)
 	{
@@ -94,8 +94,8 @@ value_as_text(Datum value, Oid type)
 	}
 }
 
-static int64
-value_as_integer(Datum value, Oid type)
+int64
+lf_value_as_integer(Datum value, Oid type)
 {
 	switch (type)
 	{
@@ -124,8 +124,8 @@ lf_lead_key(const Funnel *funnel, TupleTableSlot *slot, LeadKey *key)
 				 errdetail("A lead is known by its key."),
 				 errhint("Declare the column NOT NULL.")));
 	key->is_integer = (type == INT2OID || type == INT4OID || type == INT8OID);
-	key->id = key->is_integer ? value_as_integer(value, type) : 0;
-	key->key = key->is_integer ? NULL : value_as_text(value, type);
+	key->id = key->is_integer ? lf_value_as_integer(value, type) : 0;
+	key->key = key->is_integer ? NULL : lf_value_as_text(value, type);
 	if (key->key != NULL && VARSIZE_ANY_EXHDR(key->key) > LF_MAX_KEY_LENGTH)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -144,7 +144,7 @@ lf_lead_text(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column)
 
 	if (isnull)
 		return NULL;
-	result = value_as_text(value, funnel->type[column]);
+	result = lf_value_as_text(value, funnel->type[column]);
 	if (lf_is_blank(VARDATA_ANY(result), VARSIZE_ANY_EXHDR(result)))
 		return NULL;
 	return result;
@@ -199,6 +199,22 @@ is_amount(const PackedNumeric *value)
 		DatumGetBool(DirectFunctionCall2(numeric_gt, unpacked, minus_limit));
 }
 
+PackedNumeric *
+lf_value_as_numeric(Datum value, Oid type)
+{
+	switch (type)
+	{
+		case NUMERICOID:
+			return PG_DETOAST_DATUM_PACKED(value);
+		case FLOAT4OID:
+			return (PackedNumeric *) DatumGetPointer(DirectFunctionCall1(float4_numeric, value));
+		case FLOAT8OID:
+			return (PackedNumeric *) DatumGetPointer(DirectFunctionCall1(float8_numeric, value));
+		default:
+			return (PackedNumeric *) int64_to_numeric(lf_value_as_integer(value, type));
+	}
+}
+
 /* The value as numeric; NULL if it is missing. */
 static PackedNumeric *
 lead_value(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other)
@@ -209,21 +225,7 @@ lead_value(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other)
 
 	if (isnull)
 		return NULL;
-	switch (funnel->type[LF_COL_VALUE])
-	{
-		case NUMERICOID:
-			result = PG_DETOAST_DATUM_PACKED(value);
-			break;
-		case FLOAT4OID:
-			result = (PackedNumeric *) DatumGetPointer(DirectFunctionCall1(float4_numeric, value));
-			break;
-		case FLOAT8OID:
-			result = (PackedNumeric *) DatumGetPointer(DirectFunctionCall1(float8_numeric, value));
-			break;
-		default:
-			result = (PackedNumeric *) int64_to_numeric(value_as_integer(value, funnel->type[LF_COL_VALUE]));
-			break;
-	}
+	result = lf_value_as_numeric(value, funnel->type[LF_COL_VALUE]);
 	/* mostly the value is what it was, which has been looked at */
 	if (other != NULL && lf_text_equal(result, other->value))
 		return other->value;
@@ -255,9 +257,9 @@ lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other
 		state->stage = DatumGetLeadStage(value);
 	else
 	{
-		state->status = value_as_text(value, funnel->type[LF_COL_STAGE]);
+		state->status = lf_value_as_text(value, funnel->type[LF_COL_STAGE]);
 		if (funnel->stage_kind == LF_STAGE_INTEGER)
-			state->stage = lf_funnel_stage_of_number(funnel, value_as_integer(value, funnel->type[LF_COL_STAGE]));
+			state->stage = lf_funnel_stage_of_number(funnel, lf_value_as_integer(value, funnel->type[LF_COL_STAGE]));
 		else
 			state->stage = lf_funnel_stage_of_text(funnel, VARDATA_ANY(state->status),
 												   VARSIZE_ANY_EXHDR(state->status));
@@ -397,6 +399,19 @@ is_integer(Oid type)
 	return type == INT2OID || type == INT4OID || type == INT8OID;
 }
 
+static bool
+is_time(Oid type)
+{
+	return type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID;
+}
+
+/* A boolean is none: a box that is not ticked may be a no, or not asked. */
+static bool
+is_level(Oid type)
+{
+	return is_integer(type) || is_text_like(type) || type_is_enum(type);
+}
+
 char *
 lf_column_complaint(Oid relid, const char *column, const char *use)
 {
@@ -436,13 +451,38 @@ lf_column_complaint(Oid relid, const char *column, const char *use)
 	}
 	else if (strcmp(use, "time") == 0)
 	{
-		fits = type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID;
+		fits = is_time(type);
 		wanted = "timestamptz, timestamp, or date";
 	}
 	else if (strcmp(use, "excluded") == 0)
 	{
 		fits = type == BOOLOID || type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID;
 		wanted = "boolean, timestamptz, timestamp, or date";
+	}
+	else if (strcmp(use, "qualification") == 0)
+	{
+		fits = type == lf_own_tables()->qualification || is_text_like(type) || type == JSONBOID;
+		wanted = "qualification, text, varchar, char, or jsonb";
+	}
+	else if (strcmp(use, "level") == 0)
+	{
+		fits = is_level(type);
+		wanted = "an integer, text, varchar, char, or an enum, with levels";
+	}
+	else if (strcmp(use, "budget") == 0)
+	{
+		fits = is_level(type) || type == NUMERICOID || type == FLOAT4OID || type == FLOAT8OID;
+		wanted = "an integer, text, varchar, char, or an enum, with levels, or numeric, real, or double precision, with amounts";
+	}
+	else if (strcmp(use, "timeline") == 0)
+	{
+		fits = is_level(type) || is_time(type);
+		wanted = "an integer, text, varchar, char, or an enum, with levels, or date, timestamp, or timestamptz, with dates of decision";
+	}
+	else if (strcmp(use, "boolean") == 0)
+	{
+		fits = type == BOOLOID;
+		wanted = "boolean";
 	}
 	else						/* text */
 	{

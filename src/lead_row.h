@@ -52,6 +52,11 @@ extern bool lf_lead_time(const Funnel *funnel, TupleTableSlot *slot, FunnelColum
 /* A text column; NULL if it is missing or blank. */
 extern text *lf_lead_text(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column);
 
+/* A value of one of the types that lf_column_complaint() admits for it. */
+extern text *lf_value_as_text(Datum value, Oid type);
+extern int64 lf_value_as_integer(Datum value, Oid type);
+extern PackedNumeric *lf_value_as_numeric(Datum value, Oid type);
+
 extern bool lf_key_equal(const LeadKey *a, const LeadKey *b);
 
 /* The order of the collation "C", numbers behind texts. */

@@ -27,6 +27,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
@@ -40,7 +41,9 @@
 typedef struct KeyScan
 {
 	Relation	rel;
+	Oid			type;			/* of the key */
 	Relation	index;			/* or NULL */
+	RegProcedure equality;		/* of the index */
 	IndexScanDesc index_scan;
 	TableScanDesc table_scan;
 	TupleTableSlot *slot;
@@ -89,36 +92,41 @@ index_equality(Relation index, AttrNumber attnum, Oid type)
 }
 
 static void
-begin_scan(KeyScan *scan, const Funnel *funnel, const LeadKey *key, Snapshot snapshot)
+begin_scan(KeyScan *scan, const Funnel *funnel, Snapshot snapshot)
 {
 	AttrNumber	attnum = funnel->attnum[LF_COL_KEY];
-	Oid			type = funnel->type[LF_COL_KEY];
-	RegProcedure equality = InvalidOid;
 	ListCell   *cell;
 
 	memset(scan, 0, sizeof(*scan));
 	scan->rel = table_open(funnel->relid, AccessShareLock);
 	scan->slot = table_slot_create(scan->rel, NULL);
+	scan->type = funnel->type[LF_COL_KEY];
 	foreach(cell, RelationGetIndexList(scan->rel))
 	{
 		scan->index = index_open(lfirst_oid(cell), AccessShareLock);
-		equality = index_equality(scan->index, attnum, type);
-		if (OidIsValid(equality))
+		scan->equality = index_equality(scan->index, attnum, scan->type);
+		if (OidIsValid(scan->equality))
 			break;
 		index_close(scan->index, AccessShareLock);
 		scan->index = NULL;
 	}
 	if (scan->index != NULL)
-	{
-		ScanKeyData scankey;
-
-		ScanKeyEntryInitialize(&scankey, 0, 1, BTEqualStrategyNumber, InvalidOid,
-							   scan->index->rd_indcollation[0], equality, key_datum(key, type));
 		scan->index_scan = lf_index_beginscan(scan->rel, scan->index, snapshot, 1);
-		index_rescan(scan->index_scan, &scankey, 1, NULL, 0);
-	}
 	else
 		scan->table_scan = table_beginscan(scan->rel, snapshot, 0, NULL);
+}
+
+/* Goes to the rows that have the key; without an index, to all. */
+static void
+seek_key(KeyScan *scan, const LeadKey *key)
+{
+	ScanKeyData scankey;
+
+	if (scan->index == NULL)
+		return;
+	ScanKeyEntryInitialize(&scankey, 0, 1, BTEqualStrategyNumber, InvalidOid,
+						   scan->index->rd_indcollation[0], scan->equality, key_datum(key, scan->type));
+	index_rescan(scan->index_scan, &scankey, 1, NULL, 0);
 }
 
 static bool
@@ -160,7 +168,8 @@ count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, Tr
 
 		if (funnel == NULL || funnel->root != root || get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
 			continue;
-		begin_scan(&scan, funnel, key, snapshot);
+		begin_scan(&scan, funnel, snapshot);
+		seek_key(&scan, key);
 		while (next_row(&scan))
 		{
 			bool		is_dirty = snapshot->snapshot_type == SNAPSHOT_DIRTY;
@@ -187,6 +196,85 @@ count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, Tr
 		end_scan(&scan);
 	}
 	return count;
+}
+
+/* The place of the key among those that are in order; -1 if it is not there. */
+static int
+place_of_key(const LeadKey **keys, int from, int to, const LeadKey *key)
+{
+	int			low = from;
+	int			high = to - 1;
+
+	while (low <= high)
+	{
+		int			middle = (low + high) / 2;
+		int			order = lf_key_compare(key, keys[middle]);
+
+		if (order == 0)
+			return middle;
+		if (order < 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
+	return -1;
+}
+
+/* The keys from one place on to another, which is not one of them. */
+static void
+visit_rows(const Funnel *funnel, KeyScan *scan, const LeadKey **keys, int from, int to, KeyRowHandler handler, void *arg,
+		   MemoryContext cxt)
+{
+	MemoryContext previous = MemoryContextSwitchTo(cxt);
+
+	while (next_row(scan))
+	{
+		LeadKey		key;
+		LeadState	state;
+		int			place;
+
+		MemoryContextReset(cxt);
+		lf_lead_key(funnel, scan->slot, &key);
+		place = place_of_key(keys, from, to, &key);
+		if (place < 0)
+			continue;
+		lf_lead_state(funnel, scan->slot, NULL, &state);
+		if (state.live)
+			handler(funnel, scan->slot, place, arg);
+	}
+	MemoryContextSwitchTo(previous);
+}
+
+void
+lf_table_visit_keys(Oid root, const LeadKey **keys, int count, KeyRowHandler handler, void *arg)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel rows", ALLOCSET_DEFAULT_SIZES);
+	ListCell   *cell;
+
+	/* a table that was dropped has none */
+	if (get_rel_relkind(root) == '\0')
+		return;
+	foreach(cell, find_all_inheritors(root, AccessShareLock, NULL))
+	{
+		Funnel	   *funnel = lf_funnel_lookup(lfirst_oid(cell));
+		KeyScan		scan;
+
+		if (funnel == NULL || funnel->root != root || get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
+			continue;
+		begin_scan(&scan, funnel, SnapshotSelf);
+		if (scan.index == NULL)
+			visit_rows(funnel, &scan, keys, 0, count, handler, arg, cxt);
+		else
+		{
+			for (int i = 0; i < count; i++)
+			{
+				seek_key(&scan, keys[i]);
+				visit_rows(funnel, &scan, keys, i, i + 1, handler, arg, cxt);
+			}
+		}
+		end_scan(&scan);
+	}
+	MemoryContextDelete(cxt);
 }
 
 int

@@ -26,6 +26,16 @@ extern int	lf_table_rows_of_key(Oid root, const LeadKey *key, LeadState *state);
  */
 extern int	lf_table_rows_of_key_or_wait(Oid root, const LeadKey *key);
 
+/*
+ * Calls the handler for each row of the table and of its partitions that is in
+ * the funnel with one of the keys, as this transaction would leave them.  The
+ * keys are in the order of lf_key_compare(), each one once; the handler is told
+ * the place of the key.
+ */
+typedef void (*KeyRowHandler) (const Funnel *funnel, TupleTableSlot *slot, int key, void *arg);
+
+extern void lf_table_visit_keys(Oid root, const LeadKey **keys, int count, KeyRowHandler handler, void *arg);
+
 /* Whether a unique constraint of the key may be broken until the transaction ends. */
 extern bool lf_table_key_is_deferrable(const Funnel *funnel);
 

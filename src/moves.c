@@ -28,6 +28,7 @@
 #include "utils/snapmgr.h"
 
 #include "calendar.h"
+#include "commit_gate.h"
 #include "compat.h"
 #include "moves.h"
 #include "settings.h"
@@ -199,11 +200,17 @@ lf_moves_set_state(JournalWriter *writer, Funnel *funnel, Lead *lead, const Lead
 static Move
 move_of(const Event *event)
 {
-	Move		move = {.key = *lf_event_key(event),.reason = event->reason};
+	Move		move = {.key = *lf_event_key(event),.reason = event->reason,.evidence = &event->evidence};
 
 	move.from = event->has_old && event->old.live ? event->old.stage : LF_STAGE_NONE;
 	move.to = event->has_new && event->new.live ? event->new.stage : LF_STAGE_NONE;
 	return move;
+}
+
+static bool
+refuses(const Funnel *funnel)
+{
+	return funnel->enforce && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA;
 }
 
 /* Refuses, unless the funnel observes only or the breach is overridden. */
@@ -222,7 +229,7 @@ handle_breach(const Funnel *funnel, Event *event, const Move *move, char breach)
 			event->reason = setting_text(lf_setting_override());
 		return;
 	}
-	if (funnel->enforce && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+	if (refuses(funnel))
 		lf_refuse(funnel, move, breach);
 }
 
@@ -305,6 +312,11 @@ describe_writer(const Event *event, JournalRow *row)
 	row->actor = event->actor;
 	row->reason = event->reason;
 	row->note = event->note;
+	if (row->kind == LF_KIND_MOVE)
+	{
+		row->qualification = event->evidence.qualification;
+		row->score = event->evidence.score;
+	}
 	row->breach = event->breach;
 	if (event->breach != LF_BREACH_NONE)
 		row->origin = event->overridden ? LF_ORIGIN_OVERRIDE : LF_ORIGIN_VIOLATION;
@@ -365,6 +377,7 @@ write_new_key(JournalWriter *writer, const Funnel *funnel, const Event *event, L
 
 	if (!old_lead->has_last)
 		return;
+	lf_commit_gate_rename(old_lead, lead);
 	lf_journal_rename(writer, old_lead, lead, event->new_cmin);
 	state = lead->last.state;
 	state.live = is_live(funnel, lead);
@@ -413,6 +426,8 @@ write_move(JournalWriter *writer, const Funnel *funnel, Event *event, Lead *lead
 		return;					/* nothing that the journal keeps */
 	describe_writer(event, &row);
 	write_row(writer, funnel, lead, &row);
+	if (row.kind == LF_KIND_MOVE && event->breach == LF_BREACH_NONE)
+		lf_commit_gate_note(funnel, lead, &move, refuses(funnel));
 }
 
 /*

@@ -71,6 +71,7 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "nodes/nodes.h"
+#include "port/pg_bitutils.h"
 #include "utils/jsonb.h"
 
 typedef uint64 Qualification;
@@ -139,6 +140,25 @@ lf_qualification_meets(Qualification q, Qualification gate)
 		(difference & LF_FIELD_TOP_BITS) == LF_FIELD_TOP_BITS;
 }
 
+/* Sum of the levels. */
+static inline int
+lf_qualification_sum(Qualification q)
+{
+	return (int) ((q >> LF_SUM_SHIFT) & 0xFF);
+}
+
+/*
+ * How many criteria have the level, 0 to 3, or more: as above, with the same
+ * level wanted of all fields.  Fields that are not there have 0, which is less.
+ */
+static inline int
+lf_qualification_reaching(Qualification q, int level)
+{
+	uint64		wanted = (LF_FIELD_TOP_BITS >> 3) * (level + 1);
+
+	return pg_popcount64((((q & LF_FIELDS_MASK) | LF_FIELD_TOP_BITS) - wanted) & LF_FIELD_TOP_BITS);
+}
+
 /* Frameworks and criteria, by number and by label */
 extern const char *lf_framework_label(int framework);
 extern int	lf_framework_parse(const char *s, int len);
@@ -163,5 +183,8 @@ extern int	lf_qualification_count(Qualification q, int min_level);
 extern double lf_qualification_score(Qualification q);
 extern bool lf_qualification_blocked(Qualification q);
 extern void lf_qualification_append_missing(StringInfo buf, const Qualification *q, Qualification gate);
+
+/* What makes a qualification of what a CRM holds (bant.c); arguments as in SQL */
+extern PGDLLEXPORT Datum bant_evaluate(PG_FUNCTION_ARGS);
 
 #endif							/* LEAD_FUNNEL_QUALIFICATION_H */

@@ -51,6 +51,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "commit_gate.h"
 #include "lead_table.h"
 #include "moves.h"
 #include "queue.h"
@@ -618,6 +619,7 @@ park_keys(Batch *batch)
 		from = make_lead(event, &event->old_key);
 		to = make_lead(event, &parked);
 		lf_journal_find(batch->writer, &from, 1);
+		lf_commit_gate_rename(from, to);
 		lf_journal_rename(batch->writer, from, to, event->new_cmin);
 		event->old_key = parked;
 	}

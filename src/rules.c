@@ -37,7 +37,7 @@ lf_constraint_name(char breach)
 	{
 		case LF_BREACH_TRANSITION:
 			return "lead_funnel_transition";
-		case 'g':
+		case LF_BREACH_GATE:
 			return "lead_funnel_gate";
 		case LF_BREACH_REASON:
 			return "lead_funnel_reason";
@@ -53,8 +53,8 @@ lf_constraint_name(char breach)
 }
 
 /* The current user is a member of the role; nobody is of one that is not there. */
-static bool
-has_role(const Rule *rule)
+bool
+lf_rule_has_role(const Rule *rule)
 {
 	Oid			role = get_role_oid(NameStr(rule->allowed_role), true);
 
@@ -88,11 +88,21 @@ lf_judge(const Funnel *funnel, const Move *move)
 
 	if (rule == NULL)
 		return LF_BREACH_TRANSITION;
-	if (rule->has_role && !has_role(rule))
+	if (rule->has_role && !lf_rule_has_role(rule))
 		return LF_BREACH_ROLE;
 	if (rule->requires_reason && move->reason == NULL)
 		return LF_BREACH_REASON;
+	if (rule->gate != NULL && !rule->gate->at_commit && !lf_gate_met(rule->gate, move->evidence))
+		return LF_BREACH_GATE;
 	return LF_BREACH_NONE;
+}
+
+const Gate *
+lf_gate_of(const Funnel *funnel, const Move *move)
+{
+	const Rule *rule = find_rule(funnel, move);
+
+	return rule != NULL ? rule->gate : NULL;
 }
 
 static bool
@@ -283,6 +293,62 @@ refuse_time(const Funnel *funnel, const Move *move, char *message)
 			 lf_error_fields(funnel, lf_constraint_name(LF_BREACH_TIME))));
 }
 
+/* Where answers belong: the column of the qualification, or those that make one. */
+static char *
+qualification_columns(const Funnel *funnel)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	if (funnel->binding == NULL)
+	{
+		if (funnel->attnum[LF_COL_QUALIFICATION] != InvalidAttrNumber)
+			appendStringInfo(&list, "column \"%s\"",
+							 get_attname(funnel->relid, funnel->attnum[LF_COL_QUALIFICATION], false));
+		return list.data;
+	}
+	for (int i = 0; i < LF_BOUND_COUNT; i++)
+	{
+		if (funnel->binding->attnum[i] != InvalidAttrNumber)
+			appendStringInfo(&list, "%s\"%s\"", list.len > 0 ? ", " : "columns ",
+							 get_attname(funnel->relid, funnel->binding->attnum[i], false));
+	}
+	return list.data;
+}
+
+/* What to do so that the gate is met. */
+static char *
+gate_hint(const Funnel *funnel, const Gate *gate)
+{
+	char	   *columns = qualification_columns(funnel);
+	const char *when = gate->at_commit ? "before the transaction commits" : "with the move or before it";
+	char	   *name = quote_literal_cstr(NameStr(funnel->name));
+
+	if (gate->asks_qualification && *columns == '\0')
+		return psprintf("Funnel %s knows no qualification: name its column with lead_funnel.alter_funnel(%s, qualification_column => ...), or those that make one with lead_funnel.bind_qualification(%s, ...).",
+						name, name, name);
+	if (gate->min_score != NULL && funnel->attnum[LF_COL_SCORE] == InvalidAttrNumber)
+		return psprintf("Funnel %s knows no score: name its column with lead_funnel.alter_funnel(%s, score_column => ...).",
+						name, name);
+	return psprintf("Save what is missing in %s%s%s %s.", gate->asks_qualification ? columns : "",
+					gate->asks_qualification && gate->min_score ? " and " : "",
+					gate->min_score == NULL ? "" :
+					psprintf("column \"%s\"", get_attname(funnel->relid, funnel->attnum[LF_COL_SCORE], false)),
+					when);
+}
+
+void
+lf_refuse_at_gate(const Funnel *funnel, const Move *move, const Gate *gate)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg_internal("%s", describe(funnel, move, LF_BREACH_GATE)),
+			 errdetail("Not met: %s.", lf_gate_unmet(gate, move->evidence)),
+			 errhint("%s%s", gate_hint(funnel, gate), override_hint(funnel)),
+			 lf_error_fields(funnel, lf_constraint_name(LF_BREACH_GATE))));
+	pg_unreachable();
+}
+
 void
 lf_refuse(const Funnel *funnel, const Move *move, char breach)
 {
@@ -301,6 +367,9 @@ lf_refuse(const Funnel *funnel, const Move *move, char breach)
 			break;
 		case LF_BREACH_TIME:
 			refuse_time(funnel, move, message);
+			break;
+		case LF_BREACH_GATE:
+			lf_refuse_at_gate(funnel, move, lf_gate_of(funnel, move));
 			break;
 		default:
 			break;

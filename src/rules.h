@@ -12,6 +12,7 @@
 #define LEAD_FUNNEL_RULES_H
 
 #include "compat.h"
+#include "evidence.h"
 #include "lead_row.h"
 
 /* What was broken; lf_constraint_name() has the names that users see. */
@@ -20,6 +21,7 @@
 #define LF_BREACH_REASON		'r'
 #define LF_BREACH_TIME			'm'
 #define LF_BREACH_ROLE			'o'
+#define LF_BREACH_GATE			'g'
 #define LF_BREACH_STAGE			's'
 
 /* A move that is to be judged. */
@@ -31,6 +33,7 @@ typedef struct Move
 								 * comes back */
 	LeadStage	to;
 	const text *reason;
+	const Evidence *evidence;
 	/* breach of time: */
 	TimestampTz given;
 	TimestampTz earliest;
@@ -38,11 +41,21 @@ typedef struct Move
 
 extern const char *lf_constraint_name(char breach);
 
-/* The first rule that the move breaks, or LF_BREACH_NONE. */
+/*
+ * The first rule that the move breaks, or LF_BREACH_NONE.  Gates that are
+ * judged at commit are left out.
+ */
 extern char lf_judge(const Funnel *funnel, const Move *move);
+
+/* The gate of the move, whenever it is judged; NULL: none. */
+extern const Gate *lf_gate_of(const Funnel *funnel, const Move *move);
+
+/* Whether the current user may make moves of the rule. */
+extern bool lf_rule_has_role(const Rule *rule);
 
 /* Raises the error of the breach. */
 lf_noreturn extern void lf_refuse(const Funnel *funnel, const Move *move, char breach);
+lf_noreturn extern void lf_refuse_at_gate(const Funnel *funnel, const Move *move, const Gate *gate);
 lf_noreturn extern void lf_refuse_status(const Funnel *funnel, const LeadKey *key, const text *status);
 
 /* For ereport(): schema, table, column and constraint (or NULL) of the error. */

@@ -27,9 +27,12 @@ CREATE TABLE lead_funnel.funnel (
     reason_column    name,
     handover_column  name,
     excluded_column  name,
+    score_column     name,
+    qualification_column name,
     attached_at      timestamptz NOT NULL DEFAULT now(),
     attached_by      name NOT NULL,
     detached_at      timestamptz,
+    binding          jsonb,                     -- columns that make a qualification: framework, columns, thresholds
     CONSTRAINT funnel_status_check CHECK (status IN ('active', 'suspended', 'detached')),
     CONSTRAINT funnel_mode_check CHECK (mode IN ('enforce', 'observe')),
     CONSTRAINT funnel_relation_check CHECK ((relation IS NULL) = (status = 'detached'))
@@ -65,11 +68,15 @@ CREATE TABLE lead_funnel.rule (
     to_stage        @extschema@.lead_stage NOT NULL,
     requires_reason boolean NOT NULL DEFAULT false,
     allowed_role    name,                       -- by name: a role may be missing in a restored copy
-    requires        text,
+    requires        @extschema@.qualification[], -- one for each framework
     min_score       numeric,
     automatic       boolean NOT NULL DEFAULT false,
     check_at        text NOT NULL DEFAULT 'statement',
-    note            text
+    note            text,
+    min_criteria    integer,
+    min_level       integer,
+    no_blockers     boolean NOT NULL DEFAULT false,
+    min_qualification_score numeric
 );
 CREATE UNIQUE INDEX rule_move ON lead_funnel.rule (funnel_id, version, from_stage, to_stage);
 CREATE UNIQUE INDEX rule_entry ON lead_funnel.rule (funnel_id, version, to_stage) WHERE from_stage IS NULL;
@@ -127,7 +134,7 @@ CREATE TABLE lead_funnel.journal (
     breach          "char",                     -- rule that was broken, see lead_funnel._constraint_name
     undoes          integer,                    -- origin undo: the move taken back
     score           numeric,                    -- at the move
-    qualification   text,                       -- at the move
+    qualification   @extschema@.qualification,  -- at the move
     related_key     text                        -- key rename, merge: the other key
 );
 -- One descent finds the last row of a lead; unique also catches a second

@@ -30,9 +30,21 @@ CREATE FUNCTION lead_funnel._columns_of(columns pg_catalog.jsonb)
                  (10, 'actor_column', 'text'),
                  (11, 'reason_column', 'text'),
                  (12, 'handover_column', 'time'),
-                 (13, 'excluded_column', 'excluded')) AS u (position, parameter, use)
+                 (13, 'excluded_column', 'excluded'),
+                 (14, 'score_column', 'value'),
+                 (15, 'qualification_column', 'qualification')) AS u (position, parameter, use)
     WHERE columns ->> u.parameter IS NOT NULL
-    ORDER BY u.position
+    UNION ALL
+    -- those that make a qualification: bind_qualification()
+    SELECT b.key, b.value::name,
+           CASE WHEN columns #>> '{binding,framework}' <> 'bant' THEN 'level'
+                WHEN b.key IN ('budget', 'timeline') THEN b.key
+                WHEN b.key IN ('authority', 'need') THEN 'level'
+                WHEN b.key IN ('amount', 'price', 'impact') THEN 'value'
+                WHEN b.key IN ('fits', 'needed') THEN 'boolean'
+                WHEN b.key = 'decision' THEN 'time'
+                ELSE 'text' END
+    FROM jsonb_each_text(columns #> '{binding,columns}') AS b
 $$;
 COMMENT ON FUNCTION lead_funnel._columns_of(pg_catalog.jsonb) IS
     'columns of a funnel with their use, of those that are given';
@@ -390,26 +402,6 @@ END
 $$;
 COMMENT ON FUNCTION lead_funnel._check_choice(pg_catalog.text, pg_catalog.text, pg_catalog.text[]) IS
     'error unless the value is one of the choices';
-
-CREATE FUNCTION lead_funnel._check_later(score_column pg_catalog.name, qualification_column pg_catalog.name)
-    RETURNS pg_catalog.void
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    parameter CONSTANT text := CASE WHEN score_column IS NOT NULL THEN 'score_column'
-                                    WHEN qualification_column IS NOT NULL THEN 'qualification_column' END;
-BEGIN
-    IF parameter IS NOT NULL THEN
-        RAISE EXCEPTION '% is not supported', parameter
-            USING ERRCODE = 'feature_not_supported',
-                  DETAIL = 'This version of the extension knows neither scores nor qualification.',
-                  HINT = 'Leave it out; it comes with a later version.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION lead_funnel._check_later(pg_catalog.name, pg_catalog.name) IS
-    'error if a column is named that a later version will use';
 
 CREATE FUNCTION lead_funnel._presets()
     RETURNS pg_catalog.text[]
@@ -783,7 +775,8 @@ BEGIN
     INTO columns, condition, all_set_by_statements
     FROM (SELECT u.column_name, min(u.ordinality) AS first
           FROM lead_funnel._columns_of(to_jsonb(f)) WITH ORDINALITY AS u
-          WHERE u.parameter NOT IN ('entered_column', 'actor_column', 'reason_column')
+          WHERE u.parameter IN ('stage_column', 'key_column', 'source_column', 'campaign_column', 'owner_column', 'segment_column',
+                                'currency_column', 'value_column', 'handover_column', 'excluded_column')
           GROUP BY u.column_name) AS c
     JOIN pg_attribute AS a ON a.attrelid = f.relation AND a.attname = c.column_name;
     IF all_set_by_statements
@@ -1151,7 +1144,6 @@ BEGIN
 
     PERFORM lead_funnel._check_choice('preset', _attach.preset, lead_funnel._presets());
     PERFORM lead_funnel._check_choice('mode', _attach.mode, ARRAY['enforce', 'observe']);
-    PERFORM lead_funnel._check_later(_attach.score_column, _attach.qualification_column);
     f.timezone := coalesce(_attach.timezone, current_setting('TimeZone'));
     PERFORM lead_funnel._check_timezone(f.timezone);
     f.mode := _attach.mode;
@@ -1183,6 +1175,8 @@ BEGIN
     f.reason_column := _attach.reason_column;
     f.handover_column := _attach.handover_column;
     f.excluded_column := _attach.excluded_column;
+    f.score_column := _attach.score_column;
+    f.qualification_column := _attach.qualification_column;
     PERFORM lead_funnel._check_columns(f.relation, to_jsonb(f));
     PERFORM lead_funnel._notice_key(f.relation, f.key_column);
 
@@ -1214,19 +1208,20 @@ BEGIN
             currency_column = f.currency_column, value_column = f.value_column,
             entered_column = f.entered_column, actor_column = f.actor_column,
             reason_column = f.reason_column, handover_column = f.handover_column,
-            excluded_column = f.excluded_column, attached_at = now(), attached_by = caller, detached_at = NULL
+            excluded_column = f.excluded_column, score_column = f.score_column,
+            qualification_column = f.qualification_column, binding = NULL, attached_at = now(), attached_by = caller, detached_at = NULL
         WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.override_role AS o WHERE o.funnel_id = f.funnel_id;
     ELSE
         INSERT INTO lead_funnel.funnel
             (funnel_id, name, relation, mode, preset, timezone, always, stage_column, key_column, source_column,
              campaign_column, owner_column, segment_column, currency_column, value_column, entered_column,
-             actor_column, reason_column, handover_column, excluded_column, attached_by)
+             actor_column, reason_column, handover_column, excluded_column, score_column, qualification_column, attached_by)
         VALUES
             (lead_funnel._next_funnel_id(), f.name, f.relation, f.mode, _attach.preset, f.timezone, _attach.always, f.stage_column,
              f.key_column, f.source_column, f.campaign_column, f.owner_column, f.segment_column,
              f.currency_column, f.value_column, f.entered_column, f.actor_column, f.reason_column,
-             f.handover_column, f.excluded_column, caller)
+             f.handover_column, f.excluded_column, f.score_column, f.qualification_column, caller)
         ON CONFLICT (name) DO NOTHING
         RETURNING funnel_id INTO f.funnel_id;
         IF NOT FOUND THEN
@@ -1543,7 +1538,6 @@ DECLARE
     retrigger boolean;
 BEGIN
     PERFORM lead_funnel._require_read_committed('alter_funnel');
-    PERFORM lead_funnel._check_later(_alter_funnel.score_column, _alter_funnel.qualification_column);
 
     IF _alter_funnel.stage_column = '' THEN
         RAISE EXCEPTION 'stage_column is empty'
@@ -1569,11 +1563,14 @@ BEGIN
         f.reason_column := nullif(coalesce(_alter_funnel.reason_column, old.reason_column), '');
         f.handover_column := nullif(coalesce(_alter_funnel.handover_column, old.handover_column), '');
         f.excluded_column := nullif(coalesce(_alter_funnel.excluded_column, old.excluded_column), '');
+        f.score_column := nullif(coalesce(_alter_funnel.score_column, old.score_column), '');
+        f.qualification_column := nullif(coalesce(_alter_funnel.qualification_column, old.qualification_column), '');
         f.always := coalesce(_alter_funnel.always, old.always);
 
         -- locks of all tables before anything is done
         has_triggers := EXISTS (SELECT FROM lead_funnel._own_triggers(old.relation));
-        retrigger := has_triggers AND to_jsonb(f) - 'timezone' <> to_jsonb(old) - 'timezone';
+        retrigger := has_triggers AND to_jsonb(f) - '{timezone,score_column,qualification_column}'::text[]
+                                      <> to_jsonb(old) - '{timezone,score_column,qualification_column}'::text[];
         locked := lead_funnel._lock_funnel(old.name, CASE WHEN retrigger THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
         EXIT WHEN to_jsonb(locked) = to_jsonb(old);
         old := locked;
@@ -1594,6 +1591,13 @@ BEGIN
 
     f.key_column := coalesce(f.key_column, lead_funnel._default_key(f.relation));
     PERFORM lead_funnel._check_columns(f.relation, to_jsonb(f));
+    IF f.binding IS NOT NULL AND f.qualification_column IS NOT NULL THEN
+        RAISE EXCEPTION 'the qualification of funnel "%" is made of columns already', f.name
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = format('They are %s.', (SELECT string_agg(quote_ident(b.value), ', ' ORDER BY b.value)
+                                                   FROM jsonb_each_text(f.binding -> 'columns') AS b)),
+                  HINT = format('Call lead_funnel.bind_qualification(%L, NULL) first.', f.name);
+    END IF;
     IF f.key_column <> old.key_column OR f.relation <> old.relation THEN
         PERFORM lead_funnel._notice_key(f.relation, f.key_column);
     END IF;
@@ -1617,7 +1621,7 @@ BEGIN
         campaign_column = f.campaign_column, owner_column = f.owner_column, segment_column = f.segment_column,
         currency_column = f.currency_column, value_column = f.value_column, entered_column = f.entered_column,
         actor_column = f.actor_column, reason_column = f.reason_column, handover_column = f.handover_column,
-        excluded_column = f.excluded_column
+        excluded_column = f.excluded_column, score_column = f.score_column, qualification_column = f.qualification_column
     WHERE o.funnel_id = f.funnel_id;
     IF _alter_funnel.stage_map IS NOT NULL THEN
         PERFORM lead_funnel._store_stage_map(f.funnel_id, f.relation, f.stage_column, _alter_funnel.stage_map);

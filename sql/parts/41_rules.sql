@@ -101,9 +101,11 @@ BEGIN
     INSERT INTO lead_funnel.rule_version (funnel_id, version, changed_by)
     VALUES (_edit_rules.funnel_id, coalesce(newest.version, 0) + 1, lead_funnel._caller());
     INSERT INTO lead_funnel.rule (funnel_id, version, from_stage, to_stage, requires_reason, allowed_role,
-                                  requires, min_score, automatic, check_at, note)
+                                  requires, min_score, automatic, check_at, note, min_criteria, min_level, no_blockers,
+                                  min_qualification_score)
     SELECT r.funnel_id, newest.version + 1, r.from_stage, r.to_stage, r.requires_reason, r.allowed_role,
-           r.requires, r.min_score, r.automatic, r.check_at, r.note
+           r.requires, r.min_score, r.automatic, r.check_at, r.note, r.min_criteria, r.min_level, r.no_blockers,
+           r.min_qualification_score
     FROM lead_funnel.rule AS r
     WHERE r.funnel_id = _edit_rules.funnel_id AND r.version = newest.version;
     RETURN coalesce(newest.version, 0) + 1;
@@ -156,33 +158,144 @@ REVOKE ALL ON FUNCTION lead_funnel._check_edge(@extschema@.lead_stage, @extschem
 
 -- allow and forbid
 
+-- Gates by several frameworks, one a framework, in the order of their numbers
+CREATE FUNCTION lead_funnel._gates(requires @extschema@.qualification, other_requires @extschema@.qualification[])
+    RETURNS @extschema@.qualification[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    result @extschema@.qualification[];
+    twice text;
+BEGIN
+    SELECT array_agg(g.gate ORDER BY g.gate USING OPERATOR(@extschema@.<)) INTO result
+    FROM unnest(array_prepend(requires, other_requires)) AS g (gate)
+    WHERE g.gate IS NOT NULL;
+    SELECT @extschema@.framework(g.gate) INTO twice
+    FROM unnest(result) AS g (gate)
+    GROUP BY 1
+    HAVING count(*) > 1
+    ORDER BY 1
+    LIMIT 1;
+    IF twice IS NOT NULL THEN
+        RAISE EXCEPTION 'there are two gates by framework "%"', twice
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'A lead is judged by one gate, that of its own framework.',
+                  HINT = 'Make one of them: levels of several criteria stand in one value, such as bant(budget=2,need=2).';
+    END IF;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._gates(@extschema@.qualification, @extschema@.qualification[]) IS
+    'gates of a rule, one for each framework; NULL if there is none';
+REVOKE ALL ON FUNCTION lead_funnel._gates(@extschema@.qualification, @extschema@.qualification[]) FROM PUBLIC;
+
+CREATE FUNCTION lead_funnel._check_gate(gates @extschema@.qualification[], min_score pg_catalog.numeric,
+                                        min_criteria pg_catalog.int4, min_level pg_catalog.int4,
+                                        min_qualification_score pg_catalog.numeric)
+    RETURNS pg_catalog.void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    smallest record;
+BEGIN
+    IF min_level NOT BETWEEN 0 AND 3 THEN
+        RAISE EXCEPTION 'min_level % is out of range', min_level
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Levels are 0 to 3.';
+    END IF;
+    SELECT c.framework, c.criteria INTO smallest
+    FROM (SELECT @extschema@.framework(g.gate) AS framework,
+                 cardinality(lead_funnel._criteria(@extschema@.framework(g.gate))) AS criteria
+          FROM unnest(gates) AS g (gate)) AS c
+    ORDER BY c.criteria, c.framework
+    LIMIT 1;
+    IF min_criteria NOT BETWEEN 1 AND coalesce(smallest.criteria, 8) THEN
+        RAISE EXCEPTION 'min_criteria % is out of range', min_criteria
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = CASE WHEN gates IS NULL THEN 'It is a number of criteria, 1 to 8; leave it out to ask for none.'
+                              ELSE format('Framework "%s" has %s criteria.', smallest.framework, smallest.criteria) END;
+    END IF;
+    IF min_score IN ('NaN', 'Infinity', '-Infinity') THEN
+        RAISE EXCEPTION 'min_score % is no score', min_score
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Give a number, or leave it out to ask for none.';
+    END IF;
+    IF NOT (min_qualification_score > 0 AND min_qualification_score <= 1) THEN
+        RAISE EXCEPTION 'min_qualification_score % is out of range', min_qualification_score
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'qualification_score() is 0 to 1; leave it out to ask for none.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._check_gate(@extschema@.qualification[], pg_catalog.numeric, pg_catalog.int4, pg_catalog.int4,
+    pg_catalog.numeric) IS
+    'error unless the parts of a gate make sense';
+REVOKE ALL ON FUNCTION lead_funnel._check_gate(@extschema@.qualification[], pg_catalog.numeric, pg_catalog.int4, pg_catalog.int4,
+    pg_catalog.numeric) FROM PUBLIC;
+
+CREATE FUNCTION lead_funnel._notice_gate(f lead_funnel.funnel, asks_qualification pg_catalog.bool, asks_score pg_catalog.bool)
+    RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF asks_qualification AND f.qualification_column IS NULL AND f.binding IS NULL THEN
+        RAISE NOTICE 'funnel "%" knows no qualification', f.name
+            USING DETAIL = 'The rule is kept; until the funnel does, each lead is one of which nothing is known.',
+                  HINT = format('Name the column with lead_funnel.alter_funnel(%1$L, qualification_column => ...), or those that make one '
+                                'with lead_funnel.bind_qualification(%1$L, ...).', f.name);
+    END IF;
+    IF asks_score AND f.score_column IS NULL THEN
+        RAISE NOTICE 'funnel "%" knows no score', f.name
+            USING DETAIL = 'The rule is kept; until the funnel does, no lead has one.',
+                  HINT = format('Name the column with lead_funnel.alter_funnel(%L, score_column => ...).', f.name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._notice_gate(lead_funnel.funnel, pg_catalog.bool, pg_catalog.bool) IS
+    'notice if the funnel does not know what its gates ask for';
+REVOKE ALL ON FUNCTION lead_funnel._notice_gate(lead_funnel.funnel, pg_catalog.bool, pg_catalog.bool) FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel.allow(funnel pg_catalog.name,
                                   from_stage @extschema@.lead_stage,
                                   to_stage @extschema@.lead_stage,
                                   requires_reason pg_catalog.bool DEFAULT false,
-                                  requires pg_catalog.text DEFAULT NULL,
+                                  requires @extschema@.qualification DEFAULT NULL,
                                   min_score pg_catalog.numeric DEFAULT NULL,
                                   allowed_role pg_catalog.name DEFAULT NULL,
                                   automatic pg_catalog.bool DEFAULT false,
                                   check_at pg_catalog.text DEFAULT 'statement',
-                                  note pg_catalog.text DEFAULT NULL)
+                                  note pg_catalog.text DEFAULT NULL,
+                                  other_requires @extschema@.qualification[] DEFAULT NULL,
+                                  min_criteria pg_catalog.int4 DEFAULT NULL,
+                                  min_level pg_catalog.int4 DEFAULT NULL,
+                                  no_blockers pg_catalog.bool DEFAULT false,
+                                  min_qualification_score pg_catalog.numeric DEFAULT NULL)
     RETURNS pg_catalog.void
     LANGUAGE C VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'lf_as_owner';
 COMMENT ON FUNCTION lead_funnel.allow(pg_catalog.name, @extschema@.lead_stage, @extschema@.lead_stage, pg_catalog.bool,
-    pg_catalog.text, pg_catalog.numeric, pg_catalog.name, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+    @extschema@.qualification, pg_catalog.numeric, pg_catalog.name, pg_catalog.bool, pg_catalog.text, pg_catalog.text,
+    @extschema@.qualification[], pg_catalog.int4, pg_catalog.int4, pg_catalog.bool, pg_catalog.numeric) IS
     'permission of a move with its conditions, in place of those that it had; from_stage NULL is entry';
 
 CREATE FUNCTION lead_funnel._allow(funnel pg_catalog.name,
                                    from_stage @extschema@.lead_stage,
                                    to_stage @extschema@.lead_stage,
                                    requires_reason pg_catalog.bool,
-                                   requires pg_catalog.text,
+                                   requires @extschema@.qualification,
                                    min_score pg_catalog.numeric,
                                    allowed_role pg_catalog.name,
                                    automatic pg_catalog.bool,
                                    check_at pg_catalog.text,
-                                   note pg_catalog.text)
+                                   note pg_catalog.text,
+                                   other_requires @extschema@.qualification[],
+                                   min_criteria pg_catalog.int4,
+                                   min_level pg_catalog.int4,
+                                   no_blockers pg_catalog.bool,
+                                   min_qualification_score pg_catalog.numeric)
     RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -192,11 +305,10 @@ DECLARE
     f lead_funnel.funnel := lead_funnel._funnel_row(_allow.funnel);
     missing CONSTANT text := CASE WHEN requires_reason IS NULL THEN 'requires_reason'
                                   WHEN automatic IS NULL THEN 'automatic'
-                                  WHEN check_at IS NULL THEN 'check_at' END;
-    later CONSTANT text := CASE WHEN requires IS NOT NULL THEN 'requires'
-                                WHEN min_score IS NOT NULL THEN 'min_score'
-                                WHEN automatic THEN 'automatic => true'
-                                WHEN check_at = 'commit' THEN 'check_at => ''commit''' END;
+                                  WHEN check_at IS NULL THEN 'check_at'
+                                  WHEN no_blockers IS NULL THEN 'no_blockers' END;
+    gates CONSTANT @extschema@.qualification[] := lead_funnel._gates(_allow.requires, _allow.other_requires);
+    level CONSTANT integer := CASE WHEN _allow.min_criteria IS NOT NULL THEN coalesce(_allow.min_level, 1) END;
     present lead_funnel.rule;
     edited integer;
 BEGIN
@@ -207,22 +319,30 @@ BEGIN
     END IF;
     PERFORM lead_funnel._check_edge(_allow.from_stage, _allow.to_stage);
     PERFORM lead_funnel._check_choice('check_at', _allow.check_at, ARRAY['statement', 'commit']);
-    IF later IS NOT NULL THEN
-        RAISE EXCEPTION '% is not supported', later
+    IF automatic THEN
+        RAISE EXCEPTION '% is not supported', 'automatic => true'
             USING ERRCODE = 'feature_not_supported',
-                  DETAIL = 'This version of the extension judges a move by its stages, its reason and the role that makes it, in the statement.',
+                  DETAIL = 'This version of the extension judges moves and makes none by itself.',
                   HINT = 'Leave it out; it comes with a later version.';
     END IF;
+    PERFORM lead_funnel._check_gate(gates, _allow.min_score, _allow.min_criteria, _allow.min_level,
+                                    _allow.min_qualification_score);
     IF _allow.allowed_role IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles AS o WHERE o.rolname = _allow.allowed_role) THEN
         RAISE NOTICE 'role "%" does not exist', _allow.allowed_role
             USING DETAIL = 'The rule is kept; until there is such a role, nobody can make this move.',
                   HINT = 'Create the role, or call allow() again with another one.';
     END IF;
+    PERFORM lead_funnel._notice_gate(f, gates IS NOT NULL OR level IS NOT NULL OR _allow.no_blockers
+                                        OR _allow.min_qualification_score IS NOT NULL,
+                                     _allow.min_score IS NOT NULL);
 
     present := lead_funnel._newest_rule(f.funnel_id, _allow.from_stage, _allow.to_stage);
     IF present.to_stage IS NOT NULL
-       AND (present.requires_reason, present.allowed_role, present.note)
-           IS NOT DISTINCT FROM (_allow.requires_reason, _allow.allowed_role, _allow.note) THEN
+       AND (present.requires_reason, present.allowed_role, present.note, present.requires::text, present.min_score::text,
+            present.check_at, present.min_criteria, present.min_level, present.no_blockers, present.min_qualification_score::text)
+           IS NOT DISTINCT FROM
+           (_allow.requires_reason, _allow.allowed_role, _allow.note, gates::text, _allow.min_score::text,
+            _allow.check_at, _allow.min_criteria, level, _allow.no_blockers, _allow.min_qualification_score::text) THEN
         RETURN;
     END IF;
 
@@ -230,16 +350,20 @@ BEGIN
     DELETE FROM lead_funnel.rule AS r
     WHERE r.funnel_id = f.funnel_id AND r.version = edited
       AND r.from_stage::text IS NOT DISTINCT FROM _allow.from_stage::text AND r.to_stage::text = _allow.to_stage::text;
-    INSERT INTO lead_funnel.rule (funnel_id, version, from_stage, to_stage, requires_reason, allowed_role, note)
-    VALUES (f.funnel_id, edited, _allow.from_stage, _allow.to_stage, _allow.requires_reason, _allow.allowed_role, _allow.note);
+    INSERT INTO lead_funnel.rule (funnel_id, version, from_stage, to_stage, requires_reason, allowed_role, note, requires,
+                                  min_score, check_at, min_criteria, min_level, no_blockers, min_qualification_score)
+    VALUES (f.funnel_id, edited, _allow.from_stage, _allow.to_stage, _allow.requires_reason, _allow.allowed_role, _allow.note, gates,
+            _allow.min_score, _allow.check_at, _allow.min_criteria, level, _allow.no_blockers, _allow.min_qualification_score);
     PERFORM lead_funnel._invalidate(f.relation);
 END
 $$;
 COMMENT ON FUNCTION lead_funnel._allow(pg_catalog.name, @extschema@.lead_stage, @extschema@.lead_stage, pg_catalog.bool,
-    pg_catalog.text, pg_catalog.numeric, pg_catalog.name, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+    @extschema@.qualification, pg_catalog.numeric, pg_catalog.name, pg_catalog.bool, pg_catalog.text, pg_catalog.text,
+    @extschema@.qualification[], pg_catalog.int4, pg_catalog.int4, pg_catalog.bool, pg_catalog.numeric) IS
     'implementation of allow()';
 REVOKE ALL ON FUNCTION lead_funnel._allow(pg_catalog.name, @extschema@.lead_stage, @extschema@.lead_stage, pg_catalog.bool,
-    pg_catalog.text, pg_catalog.numeric, pg_catalog.name, pg_catalog.bool, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+    @extschema@.qualification, pg_catalog.numeric, pg_catalog.name, pg_catalog.bool, pg_catalog.text, pg_catalog.text,
+    @extschema@.qualification[], pg_catalog.int4, pg_catalog.int4, pg_catalog.bool, pg_catalog.numeric) FROM PUBLIC;
 
 CREATE FUNCTION lead_funnel.forbid(funnel pg_catalog.name,
                                    from_stage @extschema@.lead_stage,

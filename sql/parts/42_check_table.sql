@@ -79,7 +79,7 @@ DECLARE
         'campaign_column', campaign_column, 'owner_column', owner_column, 'segment_column', segment_column,
         'currency_column', currency_column, 'value_column', value_column, 'entered_column', entered_column,
         'actor_column', actor_column, 'reason_column', reason_column, 'handover_column', handover_column,
-        'excluded_column', excluded_column));
+        'excluded_column', excluded_column, 'score_column', score_column, 'qualification_column', qualification_column));
     kind text;                                  -- of the stage column
     fits jsonb := '{}';                         -- columns without complaint
     key text;                                   -- expressions on row t
@@ -137,7 +137,6 @@ BEGIN
     BEGIN
         PERFORM lead_funnel._check_choice('preset', check_table.preset, lead_funnel._presets());
         PERFORM lead_funnel._check_choice('mode', check_table.mode, ARRAY['enforce', 'observe']);
-        PERFORM lead_funnel._check_later(check_table.score_column, check_table.qualification_column);
         PERFORM lead_funnel._check_timezone(coalesce(check_table.timezone, current_setting('TimeZone')));
     EXCEPTION
         WHEN OTHERS THEN
@@ -296,6 +295,18 @@ BEGIN
         IF n > 0 THEN
             RETURN QUERY SELECT 'warning', 'nan_value', fits ->> 'value_column', n, btrim(examples, '{}'),
                                 'These values are no amounts and count as missing.'::text;
+        END IF;
+    END IF;
+    IF fits ? 'qualification_column'
+       AND lead_funnel._base_type(check_table.relation, fits ->> 'qualification_column') <> '@extschema@.qualification'::regtype THEN
+        EXECUTE format('SELECT count(*), (array_agg(%1$s))[1:3]::text FROM %3$s AS t '
+                       'WHERE %4$s AND NOT lead_funnel._is_qualification(t.%2$I%5$s)', key, fits ->> 'qualification_column', tab, live,
+                       CASE WHEN lead_funnel._base_type(check_table.relation, fits ->> 'qualification_column') <> 'jsonb'::regtype
+                            THEN '::text' ELSE '::jsonb' END)
+        INTO n, examples;
+        IF n > 0 THEN
+            RETURN QUERY SELECT 'warning', 'unreadable_qualification', fits ->> 'qualification_column', n, btrim(examples, '{}'),
+                                'These values are no qualifications; such leads will fail each gate that asks for one.'::text;
         END IF;
     END IF;
     FOR used IN SELECT * FROM lead_funnel._columns_of(fits) AS c WHERE c.use = 'dim' LOOP

@@ -96,7 +96,7 @@ SELECT j.funnel_id, j.lead_id, j.lead_id::pg_catalog.text COLLATE pg_catalog."C"
     j.move, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
     j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
     j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
-    j.actor, j.role_name, j.reason, j.note
+    j.actor, j.role_name, j.reason, j.note, j.score, j.qualification
 FROM lead_funnel.journal j
 WHERE j.lead_id IS NOT NULL
 UNION ALL
@@ -104,7 +104,7 @@ SELECT j.funnel_id, j.lead_id, j.lead_key,
     j.move, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
     j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
     j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
-    j.actor, j.role_name, j.reason, j.note
+    j.actor, j.role_name, j.reason, j.note, j.score, j.qualification
 FROM lead_funnel.journal j
 WHERE j.lead_key IS NOT NULL;
 COMMENT ON VIEW lead_funnel._lead_row IS
@@ -250,7 +250,7 @@ SELECT r.funnel,
     v.version,
     u.from_stage::pg_catalog.text AS from_stage,
     u.to_stage::pg_catalog.text AS to_stage,
-    u.requires,
+    pg_catalog.array_to_string(u.requires, '; ') AS requires,
     u.min_score,
     u.requires_reason,
     u.allowed_role::pg_catalog.text COLLATE pg_catalog."default" AS allowed_role,
@@ -259,7 +259,11 @@ SELECT r.funnel,
     v.valid_from,
     v.valid_to,
     v.changed_by::pg_catalog.text COLLATE pg_catalog."default" AS changed_by,
-    COALESCE(u.note, v.note) AS note
+    COALESCE(u.note, v.note) AS note,
+    u.min_criteria,
+    u.min_level,
+    u.no_blockers,
+    u.min_qualification_score
 FROM lead_funnel._readable r
 JOIN (
     SELECT x.funnel_id, x.version, x.valid_from, x.changed_by, x.note,
@@ -273,7 +277,7 @@ COMMENT ON COLUMN lead_funnel.funnel_rules.funnel IS 'name of the funnel';
 COMMENT ON COLUMN lead_funnel.funnel_rules.version IS 'version of the rules, 1, 2, ...';
 COMMENT ON COLUMN lead_funnel.funnel_rules.from_stage IS 'stage that the lead leaves; NULL: entry to the funnel';
 COMMENT ON COLUMN lead_funnel.funnel_rules.to_stage IS 'stage that the lead enters';
-COMMENT ON COLUMN lead_funnel.funnel_rules.requires IS 'qualification that the move needs; NULL: none';
+COMMENT ON COLUMN lead_funnel.funnel_rules.requires IS 'qualification that the move needs, one for each framework that it may be by; NULL: none';
 COMMENT ON COLUMN lead_funnel.funnel_rules.min_score IS 'score that the move needs at least; NULL: none';
 COMMENT ON COLUMN lead_funnel.funnel_rules.requires_reason IS 'whether the move needs a reason';
 COMMENT ON COLUMN lead_funnel.funnel_rules.allowed_role IS 'role whose members may make the move; NULL: everyone';
@@ -283,6 +287,10 @@ COMMENT ON COLUMN lead_funnel.funnel_rules.valid_from IS 'when this version came
 COMMENT ON COLUMN lead_funnel.funnel_rules.valid_to IS 'when the next version replaced it; NULL: in force';
 COMMENT ON COLUMN lead_funnel.funnel_rules.changed_by IS 'role that made this version';
 COMMENT ON COLUMN lead_funnel.funnel_rules.note IS 'note on the rule, else on the change that made this version';
+COMMENT ON COLUMN lead_funnel.funnel_rules.min_criteria IS 'how many criteria must have min_level; NULL: none';
+COMMENT ON COLUMN lead_funnel.funnel_rules.min_level IS 'level of min_criteria: 0 an answer, 1 identified, 2 validated, 3 confirmed';
+COMMENT ON COLUMN lead_funnel.funnel_rules.no_blockers IS 'whether no criterion may have the answer no';
+COMMENT ON COLUMN lead_funnel.funnel_rules.min_qualification_score IS 'score of the qualification that the move needs at least, 0 to 1; NULL: none';
 
 CREATE VIEW lead_funnel.funnel_health WITH (security_barrier) AS
 SELECT r.funnel,
@@ -531,18 +539,20 @@ SELECT r.funnel,
     COALESCE(j.owner, '(none)') AS owner,
     COALESCE(j.segment, '(none)') AS segment,
     COALESCE(j.currency, '(none)') AS currency,
-    j.value
+    j.value,
+    j.score,
+    j.qualification::pg_catalog.text AS qualification
 FROM lead_funnel._readable r
 JOIN (
     SELECT m.funnel_id, m.lead, m.lead_id, m.cycle, m.move, m.from_stage, m.to_stage, m.from_status, m.to_status,
         m.effective_at, m.recorded_at, m.actor, m.role_name, m.reason, m.note, m.origin, m.rules_version,
-        m.source, m.campaign, m.owner, m.segment, m.currency, m.value
+        m.source, m.campaign, m.owner, m.segment, m.currency, m.value, m.score, m.qualification
     FROM lead_funnel._lead_row m
     WHERE m.kind = 'm'
     UNION ALL
     SELECT t.funnel_id, NULL, NULL, t.cycle, t.move, NULL, NULL, NULL, NULL,
         t.effective_at, t.recorded_at, t.actor, t.role_name, t.reason, t.note, t.origin, t.rules_version,
-        NULL, NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM lead_funnel._marker t
 ) j ON j.funnel_id = r.funnel_id;
 COMMENT ON VIEW lead_funnel.funnel_history IS
@@ -571,6 +581,8 @@ COMMENT ON COLUMN lead_funnel.funnel_history.owner IS 'owner after the move; (no
 COMMENT ON COLUMN lead_funnel.funnel_history.segment IS 'segment after the move; (none) if missing';
 COMMENT ON COLUMN lead_funnel.funnel_history.currency IS 'currency of value after the move; (none) if missing';
 COMMENT ON COLUMN lead_funnel.funnel_history.value IS 'value after the move';
+COMMENT ON COLUMN lead_funnel.funnel_history.score IS 'score at the move, as it was judged; NULL: none';
+COMMENT ON COLUMN lead_funnel.funnel_history.qualification IS 'qualification at the move, as it was judged; NULL: none';
 
 -- The window's partition holds the columns of the view that name a lead, so
 -- that conditions on them reach the journal's indexes.

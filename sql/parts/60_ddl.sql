@@ -24,8 +24,14 @@ BEGIN
         CROSS JOIN LATERAL lead_funnel._columns_of(to_jsonb(f)) AS c
         WHERE f.relation = _column_renamed.relation AND c.column_name = old_name
     LOOP
-        EXECUTE format('UPDATE lead_funnel.funnel SET %I = $1 WHERE funnel_id = $2', u.parameter)
-        USING new_name::name, u.funnel_id;
+        IF u.parameter LIKE '%\_column' THEN
+            EXECUTE format('UPDATE lead_funnel.funnel SET %I = $1 WHERE funnel_id = $2', u.parameter)
+            USING new_name::name, u.funnel_id;
+        ELSE
+            UPDATE lead_funnel.funnel AS o
+            SET binding = jsonb_set(o.binding, ARRAY['columns', u.parameter], to_jsonb(new_name))
+            WHERE o.funnel_id = u.funnel_id;
+        END IF;
         PERFORM lead_funnel._invalidate(relation);
     END LOOP;
 END

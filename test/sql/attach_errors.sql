@@ -91,7 +91,7 @@ FROM unnest(ARRAY[
     $$'stage2', entered_column => 't'$$, $$'t', entered_column => 't'$$,
     $$'stage', actor_column => 'j'$$, $$'stage', reason_column => 'b'$$,
     $$'stage', handover_column => 'b'$$, $$'stage', excluded_column => 'n'$$,
-    $$'stage', score_column => 'n'$$, $$'stage', qualification_column => 'n'$$]) AS used;
+    $$'stage', score_column => 't'$$, $$'stage', qualification_column => 'n'$$]) AS used;
 CREATE DOMAIN ae_domain AS lead_stage;
 CREATE TABLE ae_domains (id int PRIMARY KEY, stage ae_domain);
 SELECT ae($$'ae_domains', 'stage'$$);
@@ -143,7 +143,7 @@ SELECT count(*) AS funnels FROM lead_funnel.funnels WHERE funnel LIKE 'ae%';
 SELECT ae_try($$SELECT lead_funnel.alter_funnel('ae one', $$ || change || ')') AS refused
 FROM unnest(ARRAY[
     $$stage_column => 'phase'$$, $$stage_column => ''$$, $$stage_column => 'j'$$, $$stage_column => 'n'$$, $$key_column => 'b'$$,
-    $$value_column => 'status'$$, $$entered_column => 'generated'$$, $$score_column => 'n'$$, $$timezone => 'Nowhere'$$,
+    $$value_column => 'status'$$, $$entered_column => 'generated'$$, $$score_column => 't'$$, $$timezone => 'Nowhere'$$,
     $$stage_map => '{"lead": ["x", "x"]}'$$, $$stage_map => '{}'$$, $$relation => 'ae_view'$$, $$relation => 'ae_parent'$$,
     $$stage_column => 'status'$$]) AS change;
 SELECT ae_try($$SELECT lead_funnel.alter_funnel('ae two', timezone => 'UTC')$$);
@@ -161,8 +161,7 @@ FROM unnest(ARRAY[
     $$suspend('nowhere')$$, $$resume('nowhere')$$, $$set_mode('ae one', 'off')$$, $$set_mode('ae one', NULL)$$, $$set_mode('nowhere', 'observe')$$,
     $$map_stage('ae one', 'x', NULL)$$, $$map_stage('ae one', 'x', 'accepted')$$, $$unmap_stage('ae one', NULL)$$,
     $$allow('ae one', 'lead', NULL)$$, $$allow('ae one', 'lead', 'lead')$$, $$allow('ae one', 'lead', 'won', requires_reason => NULL)$$,
-    $$allow('ae one', 'lead', 'won', requires => 'bant(budget=1)')$$, $$allow('ae one', 'lead', 'won', min_score => 1)$$,
-    $$allow('ae one', 'lead', 'won', automatic => true)$$, $$allow('ae one', 'lead', 'won', check_at => 'commit')$$,
+    $$allow('ae one', 'lead', 'won', automatic => true)$$,
     $$allow('ae one', 'lead', 'won', check_at => 'noon')$$, $$forbid('ae one', 'lead', NULL)$$, $$allow('nowhere', 'lead', 'won')$$,
     $$grant_override('ae one', 'regress_nobody')$$, $$grant_override('ae one', NULL)$$, $$grant_reader('regress_nobody')$$,
     $$verify('nowhere')$$, $$reconcile('nowhere')$$, $$rebuild('nowhere')$$, $$verify(NULL)$$,

@@ -85,7 +85,7 @@ FROM unnest(ARRAY[$$attach('pr.leads', 'stage', 'mine')$$, $$detach('pr leads')$
                   $$unmap_stage('pr leads', 'x')$$, $$set_mode('pr leads', 'observe')$$, $$allow('pr leads', 'lead', 'won')$$,
                   $$forbid('pr leads', 'lead', 'won')$$, $$grant_override('pr leads', 'regress_lf_writer')$$, $$verify('pr leads')$$,
                   $$reconcile('pr leads')$$, $$rebuild('pr leads')$$, $$compact()$$, $$grant_reader('regress_lf_writer')$$, $$revoke_reader('x')$$,
-                  $$_allow('pr leads', 'lead', 'won', false, NULL, NULL, NULL, false, 'statement', NULL)$$, $$_set_mode('pr leads', 'observe')$$,
+                  $$_allow('pr leads', 'lead', 'won', false, NULL, NULL, NULL, false, 'statement', NULL, NULL, NULL, NULL, false, NULL)$$, $$_set_mode('pr leads', 'observe')$$,
                   $$_mark(1, 'truncate')$$, $$_set_state(1, 1, NULL, 'won', NULL, NULL, NULL, NULL, NULL, NULL, NULL)$$, $$_table_state(1)$$,
                   $$_invalidate('pr.leads')$$, $$_lock_statistics(1)$$, $$_grant_reading('regress_lf_writer')$$]) AS call;
 SELECT pr.try('CREATE TRIGGER t AFTER INSERT ON pr.leads FOR EACH ROW EXECUTE FUNCTION lead_funnel.track()');
