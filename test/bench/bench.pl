@@ -254,6 +254,84 @@ sub reading
 	return;
 }
 
+# ---------- gates ----------
+
+# The same funnel with and without gates, on copies of the leads with a qualification and a score, and the bare copy:
+# how much more the gates cost, as a share of bare.
+sub gates
+{
+	return if 'gates' !~ $rows;
+	my @copies = qw(g_bare g_plain g_gates);
+	for my $schema (@copies)
+	{
+		sql('public', "CREATE SCHEMA $schema");
+		sql($schema, "\\i $FindBin::Bin/table.sql");
+		sql($schema, "ALTER TABLE leads ADD bant qualification, ADD score integer");
+		sql($schema, "INSERT INTO leads SELECT l.*, bant(2, (id % 4)::integer, 1, 3), (id % 100)::integer FROM funnel.leads l WHERE id <= $some ORDER BY id");
+		next if $schema eq 'g_bare';
+		my $columns = $schema eq 'g_gates' ? "qualification_column => 'bant', score_column => 'score'," : '';
+		sql($schema, "SELECT lead_funnel.attach('leads', 'stage', '$schema', $columns source_column => 'source', value_column => 'value')");
+	}
+	sql('g_gates', q{SELECT lead_funnel.allow('g_gates', 'mql', 'sal', requires => 'bant(budget=2,need=1)', min_criteria => 3, min_score => -1)});
+	sql('public', 'VACUUM ANALYZE');
+	head('gates', ['CPU of bare', 'without gates', 'with gates', 'more']);
+	my (%cpu, @more);
+	for my $run (1 .. $runs)
+	{
+		for my $schema ($run % 2 ? @copies : reverse @copies)
+		{
+			my $c = cpu($schema);
+			sql($schema, "BEGIN; UPDATE leads SET stage = 'sal'; PREPARE TRANSACTION 'bench'");
+			push @{ $cpu{$schema} }, cpu($schema) - $c;
+			sql($schema, "ROLLBACK PREPARED 'bench'");
+			sql($schema, 'VACUUM leads');
+			sql($schema, 'VACUUM lead_funnel.journal') if $schema ne 'g_bare';
+		}
+		push @more, ($cpu{g_gates}[-1] - $cpu{g_plain}[-1]) / $cpu{g_bare}[-1];
+	}
+	my $bare = median(@{ $cpu{g_bare} });
+	printf "| move %d leads | %.3g s | %.2f | %.2f | %.2f | <= 0.10 |\n", $some, $bare, median(@{ $cpu{g_plain} }) / $bare,
+		median(@{ $cpu{g_gates} }) / $bare, median(@more);
+	return;
+}
+
+# Expressions in the target list of a scan, less the scan, as ratios to the same in plain SQL
+sub expressions
+{
+	return if 'expressions' !~ $rows;
+	my $n = 1_000_000;
+	sql('g_expr', "CREATE SCHEMA g_expr; CREATE UNLOGGED TABLE v AS SELECT i::integer AS a, bant(i % 4, i % 3, (i / 7) % 4, (i / 5) % 4) AS q, (i % 2000)::numeric AS amount, "
+		. "1000::numeric AS price, (ARRAY['CEO', 'champion', 'intern', 'clerk'])[i % 4 + 1] AS role, (ARRAY['slow', NULL])[i % 2 + 1] AS problem, "
+		. "i % 3 = 0 AS fits, '2026-01-01'::date + i % 400 AS decision FROM generate_series(1, $n) i; VACUUM ANALYZE v");
+	my $case = q{CASE WHEN amount IS NULL THEN NULL WHEN amount <= 0 THEN 0 WHEN price IS NULL OR price <= 0 THEN 1 WHEN amount >= price * 1.0 THEN 3 WHEN amount >= price * 0.8 THEN 2 ELSE 1 END,
+		CASE WHEN role IS NULL OR btrim(role) = '' THEN NULL WHEN lower(role) IN ('ceo', 'cfo', 'owner', 'founder') THEN 3 WHEN lower(role) IN ('champion', 'director', 'manager') THEN 2 WHEN lower(role) IN ('intern', 'student') THEN 0 ELSE 1 END,
+		CASE WHEN NOT fits THEN 0 WHEN fits THEN 2 WHEN btrim(problem) <> '' THEN 1 END,
+		CASE WHEN decision IS NULL THEN NULL WHEN decision = 'infinity' THEN 0 WHEN decision < '2026-02-01'::date THEN 1 WHEN decision <= '2026-02-01'::date + interval '3 months' THEN 3 WHEN decision <= '2026-02-01'::date + interval '6 months' THEN 2 ELSE 1 END};
+	my @pairs = ([ 'qualification @>', 'a > 17', q{q @> 'bant(budget=2,need=1)'} ],
+		[ 'bant_evaluate', $case, q{bant_evaluate(amount => amount, price => price, role => role, problem => problem, fits => fits, decision => decision, as_of => '2026-02-01')} ]);
+	head('expressions, less the scan', [ 'plain SQL', 'ratio' ]);
+	for my $pair (@pairs)
+	{
+		my ($name, @expression) = @$pair;
+		my (@plain, @ratio);
+		for (1 .. $runs + 2)
+		{
+			my @c;
+			for my $e ('a', @expression)
+			{
+				my $c = cpu('g_expr');
+				# evaluates the target list of each row and keeps nothing
+				sql('g_expr', "SELECT $e FROM v OFFSET $n");
+				push @c, cpu('g_expr') - $c;
+			}
+			push @plain, $c[1] - $c[0];
+			push @ratio, ($c[2] - $c[0]) / ($c[1] - $c[0]);
+		}
+		printf "| %s | %.0f ns | %.2f | <= 2 |\n", $name, 1e9 * median(@plain) / $n, median(@ratio);
+	}
+	return;
+}
+
 # ---------- attach and memory ----------
 
 sub attaching
@@ -332,6 +410,8 @@ small('one change of another column, synchronous_commit off', '', 'other', $clie
 small('one move, held 5 ms, 32 clients', '>= 0.97', 'held', 32, '');
 small('two leads in any order', '', 'two', $clients, '');
 reading();
+gates();
+expressions();
 attaching();
 memory();
 for my $problem (sql('public', q{SELECT * FROM lead_funnel.verify('bench')}),
