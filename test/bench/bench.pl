@@ -295,7 +295,8 @@ sub gates
 	return;
 }
 
-# Expressions in the target list of a scan, less the scan, as ratios to the same in plain SQL
+# Expressions in the target list of a scan, less a scan that reads the same columns, as ratios to the same in plain SQL.
+# The short ones stand there 40 times, with other constants, so that they can be told from the noise.
 sub expressions
 {
 	return if 'expressions' !~ $rows;
@@ -307,17 +308,17 @@ sub expressions
 		CASE WHEN role IS NULL OR btrim(role) = '' THEN NULL WHEN lower(role) IN ('ceo', 'cfo', 'owner', 'founder') THEN 3 WHEN lower(role) IN ('champion', 'director', 'manager') THEN 2 WHEN lower(role) IN ('intern', 'student') THEN 0 ELSE 1 END,
 		CASE WHEN NOT fits THEN 0 WHEN fits THEN 2 WHEN btrim(problem) <> '' THEN 1 END,
 		CASE WHEN decision IS NULL THEN NULL WHEN decision = 'infinity' THEN 0 WHEN decision < '2026-02-01'::date THEN 1 WHEN decision <= '2026-02-01'::date + interval '3 months' THEN 3 WHEN decision <= '2026-02-01'::date + interval '6 months' THEN 2 ELSE 1 END};
-	my @pairs = ([ 'qualification @>', 'a > 17', q{q @> 'bant(budget=2,need=1)'} ],
-		[ 'bant_evaluate', $case, q{bant_evaluate(amount => amount, price => price, role => role, problem => problem, fits => fits, decision => decision, as_of => '2026-02-01')} ]);
+	my @pairs = ([ 'qualification @>', 40, 'a', join(', ', map { "a > $_" } 1 .. 40), 'q', join(', ', map { sprintf q{q @> 'bant(budget=%d,need=%d)'}, $_ % 4, $_ / 4 % 4 } 1 .. 40) ],
+		[ 'bant_evaluate', 1, 'decision', $case, 'decision', q{bant_evaluate(amount => amount, price => price, role => role, problem => problem, fits => fits, decision => decision, as_of => '2026-02-01')} ]);
 	head('expressions, less the scan', [ 'plain SQL', 'ratio' ]);
 	for my $pair (@pairs)
 	{
-		my ($name, @expression) = @$pair;
+		my ($name, $times, @expression) = @$pair;
 		my (@plain, @ratio);
-		for (1 .. $runs + 2)
+		for (1 .. $runs)
 		{
 			my @c;
-			for my $e ('a', @expression)
+			for my $e (@expression)
 			{
 				my $c = cpu('g_expr');
 				# evaluates the target list of each row and keeps nothing
@@ -325,9 +326,9 @@ sub expressions
 				push @c, cpu('g_expr') - $c;
 			}
 			push @plain, $c[1] - $c[0];
-			push @ratio, ($c[2] - $c[0]) / ($c[1] - $c[0]);
+			push @ratio, ($c[3] - $c[2]) / ($c[1] - $c[0]);
 		}
-		printf "| %s | %.0f ns | %.2f | <= 2 |\n", $name, 1e9 * median(@plain) / $n, median(@ratio);
+		printf "| %s | %.1f ns | %.2f | <= 2 |\n", $name, 1e9 * median(@plain) / $n / $times, median(@ratio);
 	}
 	return;
 }
