@@ -29,7 +29,12 @@ OBJS = \
 	src/track.o \
 	src/calendar.o \
 	src/admin.o \
-	src/ddl.o
+	src/ddl.o \
+	src/score_model.o \
+	src/score_bind.o \
+	src/score_loose.o \
+	src/score.o \
+	src/score_plan.o
 
 # The install script is a product, the parts in the order of their names; upgrade scripts are written by hand.
 SCRIPT     := sql/lead_funnel--$(EXTVERSION).sql
