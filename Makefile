@@ -34,7 +34,8 @@ OBJS = \
 	src/score_bind.o \
 	src/score_loose.o \
 	src/score.o \
-	src/score_plan.o
+	src/score_plan.o \
+	src/ledger.o
 
 # The install script is a product, the parts in the order of their names; upgrade scripts are written by hand.
 SCRIPT     := sql/lead_funnel--$(EXTVERSION).sql

@@ -226,6 +226,8 @@ convert_operand(const RuleName *name, const char *operand, Oid type)
 	}
 	PG_CATCH();
 	{
+		/* not in the context of errors, which is about to be emptied */
+		MemoryContextSwitchTo(cxt);
 		rethrow_for_rule(name, psprintf("type %s", format_type_be(type)), cxt);
 	}
 	PG_END_TRY();
@@ -364,8 +366,8 @@ type_form(Oid type, HeapTuple *tuple)
 	return (Form_pg_type) GETSTRUCT(*tuple);
 }
 
-static Oid
-type_schema(Oid type)
+Oid
+lf_type_schema(Oid type)
 {
 	HeapTuple	tuple;
 	Oid			result = type_form(type, &tuple)->typnamespace;
@@ -382,7 +384,7 @@ is_own_type(Oid type, const char *name)
 	bool		result = namestrcmp(&type_form(type, &tuple)->typname, name) == 0;
 
 	ReleaseSysCache(tuple);
-	return result && type_schema(type) == type_schema(lf_own_tables()->lead_stage);
+	return result && lf_type_schema(type) == lf_type_schema(lf_own_tables()->lead_stage);
 }
 
 static ValueKind
@@ -680,7 +682,7 @@ containment_function(Oid type)
 		return F_JSONB_CONTAINS;
 	if (!is_own_type(type, "qualification"))
 		return InvalidOid;
-	schema = get_namespace_name(type_schema(type));
+	schema = get_namespace_name(lf_type_schema(type));
 	return get_opcode(OpernameGetOprid(list_make2(makeString(schema), makeString("@>")), type, type));
 }
 

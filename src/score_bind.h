@@ -75,6 +75,9 @@ extern int32 lf_score_total(const ScoreModel *model, const int32 *groups, int ng
 
 extern int32 lf_score_clamp(int32 points, const ScoreLimit *limit);
 
+/* The schema that a type is in. */
+extern Oid	lf_type_schema(Oid type);
+
 /* Reports an operand that no type could make sense of; type may be InvalidOid. */
 extern void lf_score_check_rule(const char *model, const char *attribute, ScoreRule *rule, const ScoreColumn *column);
 

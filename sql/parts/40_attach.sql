@@ -1336,6 +1336,9 @@ BEGIN
         DELETE FROM lead_funnel.rule AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.rule_version AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.override_role AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.event AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.engagement_column AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.funnel_model AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id;
     END IF;
 END

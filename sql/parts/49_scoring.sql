@@ -2,7 +2,7 @@
 -- Scoring: models as data, score() and why a score is what it is
 --
 -- A model belongs to the role that made it, which alone changes it; everybody
--- may score by it and read it. Changes go to a draft; activate_model() puts
+-- may score by it. Changes go to a draft; activate_model() puts
 -- all of them in force at once. Old versions stay readable.
 --
 
@@ -180,6 +180,7 @@ BEGIN
                   HINT = 'Choose another name, or change the rules of that one.';
     END IF;
     PERFORM lead_funnel._draft(made);
+    EXECUTE format('GRANT SELECT ON lead_funnel.score_models, lead_funnel.score_rules, lead_funnel.event_types TO %I', made.owner);
     PERFORM lead_funnel._invalidate_models();
     RETURN made.name;
 END
@@ -203,6 +204,8 @@ CREATE FUNCTION lead_funnel._drop_model(model pg_catalog.name)
 DECLARE
     m lead_funnel.score_model := lead_funnel._own_model(_drop_model.model);
 BEGIN
+    DELETE FROM lead_funnel.funnel_model AS f WHERE f.model_id = m.model_id;
+    DELETE FROM lead_funnel.event_type AS t WHERE t.model_id = m.model_id;
     DELETE FROM lead_funnel.score_limit AS l WHERE l.model_id = m.model_id;
     DELETE FROM lead_funnel.score_rule AS r WHERE r.model_id = m.model_id;
     DELETE FROM lead_funnel.score_version AS v WHERE v.model_id = m.model_id;
@@ -434,6 +437,21 @@ REVOKE ALL ON FUNCTION lead_funnel._set_total(pg_catalog.name, pg_catalog.int4, 
 
 -- activate_model and discard_draft
 
+CREATE FUNCTION lead_funnel._rules_to_activate(model pg_catalog.name, version pg_catalog.int4)
+    RETURNS TABLE (attribute pg_catalog.name, operator pg_catalog.text, operand pg_catalog.text)
+    LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT r.attribute, r.operator, r.operand
+    FROM lead_funnel.score_model AS m
+    JOIN lead_funnel.score_version AS v ON v.model_id = m.model_id
+    JOIN lead_funnel.score_rule AS r ON r.model_id = v.model_id AND r.version = v.version
+    WHERE m.name = _rules_to_activate.model
+      AND CASE WHEN _rules_to_activate.version IS NULL THEN v.activated_at IS NULL ELSE v.version = _rules_to_activate.version END
+$$;
+COMMENT ON FUNCTION lead_funnel._rules_to_activate(pg_catalog.name, pg_catalog.int4) IS
+    'rules of the draft of a scoring model or of one of its versions';
+
 -- As the caller: a model that was made for a table is tried on its columns as they are now
 CREATE FUNCTION lead_funnel.activate_model(model pg_catalog.name, version pg_catalog.int4 DEFAULT NULL)
     RETURNS pg_catalog.int4
@@ -445,10 +463,8 @@ DECLARE
     relation CONSTANT regclass := lead_funnel._model_relation(activate_model.model);
 BEGIN
     IF relation IS NOT NULL THEN
-        PERFORM lead_funnel._check_rule(activate_model.model, r.attribute::name, r.operator, r.operand, relation)
-        FROM lead_funnel.score_rules AS r
-        WHERE r.model = activate_model.model
-          AND CASE WHEN activate_model.version IS NULL THEN r.status = 'draft' ELSE r.version = activate_model.version END;
+        PERFORM lead_funnel._check_rule(activate_model.model, r.attribute, r.operator, r.operand, relation)
+        FROM lead_funnel._rules_to_activate(activate_model.model, activate_model.version) AS r;
     END IF;
     RETURN lead_funnel._activate_model(activate_model.model, activate_model.version);
 END
@@ -524,7 +540,7 @@ COMMENT ON FUNCTION lead_funnel._discard_draft(pg_catalog.name) IS
     'implementation of discard_draft()';
 REVOKE ALL ON FUNCTION lead_funnel._discard_draft(pg_catalog.name) FROM PUBLIC;
 
--- Views: everybody may read models, since everybody may score by them
+-- Views: whoever makes a model may read all of them, and so may owners of funnels and readers
 
 CREATE VIEW lead_funnel.score_models WITH (security_barrier) AS
 SELECT m.name::pg_catalog.text COLLATE pg_catalog."default" AS model,
@@ -590,7 +606,6 @@ COMMENT ON COLUMN lead_funnel.score_rules.points IS 'points if the test is passe
 COMMENT ON COLUMN lead_funnel.score_rules.group_cap IS 'most that the group can add';
 COMMENT ON COLUMN lead_funnel.score_rules.group_floor IS 'least that the group adds';
 COMMENT ON COLUMN lead_funnel.score_rules.note IS 'note of the rule';
-GRANT SELECT ON lead_funnel.score_models, lead_funnel.score_rules TO PUBLIC;
 
 -- score and explain_score. None is strict: axis and time have defaults, which NULL stands for.
 

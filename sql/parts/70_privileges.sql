@@ -45,8 +45,8 @@ BEGIN
     END LOOP;
 
     -- What ALTER DEFAULT PRIVILEGES granted.  This script grants to PUBLIC
-    -- alone: USAGE of the schema, EXECUTE of those functions from which it has
-    -- not revoked it, and SELECT of the views of scoring models.
+    -- alone: USAGE of the schema and EXECUTE of those functions from which it
+    -- has not revoked it.
     FOR g IN
         SELECT DISTINCT o.kind, o.object, a.grantee
         FROM (SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, r.oid::regclass::text, r.relowner, r.relacl
@@ -62,8 +62,7 @@ BEGIN
               WHERE n.oid = 'lead_funnel'::regnamespace) AS o (kind, object, owner, acl)
         CROSS JOIN LATERAL aclexplode(o.acl) AS a
         WHERE a.grantee <> o.owner
-          AND NOT (a.grantee = 0 AND (o.kind = 'ROUTINE' OR o.kind = 'SCHEMA' AND a.privilege_type = 'USAGE'
-                                      OR a.privilege_type = 'SELECT' AND o.object IN ('lead_funnel.score_models', 'lead_funnel.score_rules')))
+          AND NOT (a.grantee = 0 AND (o.kind = 'ROUTINE' OR o.kind = 'SCHEMA' AND a.privilege_type = 'USAGE'))
     LOOP
         EXECUTE format('REVOKE %s ON %s %s FROM %s',
                        CASE WHEN g.kind = 'SCHEMA' AND g.grantee = 0 THEN 'CREATE' ELSE 'ALL' END,

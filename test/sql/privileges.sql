@@ -31,7 +31,7 @@ WHERE c.relnamespace = 'lead_funnel'::regnamespace AND c.relkind IN ('r', 'v') A
 -- private functions that change something are nobody's; lf_as_owner asks who owns the table; move()'s parts run as the caller
 SELECT p.proname AS private_and_public FROM pg_proc p
 WHERE p.pronamespace = 'lead_funnel'::regnamespace AND p.proname LIKE '\_%' AND p.provolatile = 'v'
-  AND has_function_privilege('public', p.oid, 'EXECUTE') AND p.prosrc <> 'lf_as_owner' AND p.proname NOT LIKE '\_move%' AND p.proname <> '_last_move'
+  AND has_function_privilege('public', p.oid, 'EXECUTE') AND p.prosrc NOT IN ('lf_as_owner', 'lf_as_owner_unchecked') AND p.proname NOT LIKE '\_move%' AND p.proname <> '_last_move'
 ORDER BY 1;
 SELECT p.proname AS trigger_and_public FROM pg_proc p
 WHERE p.pronamespace = 'lead_funnel'::regnamespace AND p.prorettype = 'trigger'::regtype AND has_function_privilege('public', p.oid, 'EXECUTE');
@@ -96,7 +96,8 @@ SELECT lead, from_stage, to_stage, origin, role_name FROM lead_funnel.funnel_his
 SELECT lead_funnel.grant_reader('regress_lf_reader');
 CREATE FUNCTION pr.seen() RETURNS TABLE (view name, funnels text[]) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR view IN SELECT relname FROM pg_class WHERE relnamespace = 'lead_funnel'::regnamespace AND relkind = 'v' AND relname NOT LIKE '\_%' ORDER BY 1 LOOP
+    FOR view IN SELECT relname FROM pg_class WHERE relnamespace = 'lead_funnel'::regnamespace AND relkind = 'v' AND relname NOT LIKE '\_%'
+        AND relname NOT IN ('event_types', 'lead_events', 'score_models', 'score_rules') ORDER BY 1 LOOP
         EXECUTE format('SELECT array_agg(DISTINCT funnel ORDER BY funnel) FROM lead_funnel.%I WHERE funnel LIKE ''pr %%''', view) INTO funnels;
         RETURN NEXT;
     END LOOP;

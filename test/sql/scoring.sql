@@ -120,7 +120,7 @@ FROM unnest(ARRAY[$$add_rule('icp', 'size', 'a', '=', '1', 1)$$, $$add_rule('icp
     $$remove_rule('icp', 99)$$, $$set_group('icp', 'profile', 1, 2)$$, $$set_group('icp', '')$$, $$set_total('icp', axis => 'x')$$, $$set_total('icp', 2000000000)$$,
     $$create_model('icp')$$, $$create_model('')$$, $$activate_model('icp', 77)$$, $$activate_model(NULL)$$, $$drop_model('nobody')$$,
     $$score('nobody', ROW(1))$$, $$score('nobody', leads) FROM sc.leads$$, $$score('icp', ROW(1))$$, $$score('icp', '[1]'::jsonb)$$, $$score('icp', leads, 'size') FROM sc.leads$$,
-    $$score('icp', leads, at => 'infinity') FROM sc.leads$$, $$_score_columns(1, 1, NULL, NULL, 5)$$]) AS s;
+    $$score('icp', leads, at => 'infinity') FROM sc.leads$$]) AS s;
 -- with a table, all of it; without one, when it meets a row
 SELECT lead_funnel.create_model('made_for', 'leads');
 SELECT s, sc_error(format('SELECT lead_funnel.add_rule(''made_for'', ''fit'', %s, 1)', s))
@@ -142,7 +142,7 @@ SET ROLE sc_bob;
 SELECT s, sc_error('SELECT lead_funnel.' || s)
 FROM unnest(ARRAY[$$add_rule('icp', 'fit', 'a', '=', '1', 1)$$, $$remove_rule('icp', 1)$$, $$set_group('icp', 'profile', 1)$$, $$set_total('icp', 1)$$, $$activate_model('icp')$$,
     $$discard_draft('icp')$$, $$drop_model('icp')$$, $$_add_rule('icp', 'fit', 'a', '=', '1', 1, NULL, NULL)$$, $$__add_rule('icp', 'fit', 'a', '=', '1', 1, NULL, NULL)$$]) AS s;
-SELECT lead_funnel.score('icp', '{"industry": "software"}'::jsonb), (SELECT count(*) FROM lead_funnel.score_rules WHERE model = 'icp') > 0 AS reads_rules;
+SELECT lead_funnel.score('icp', '{"industry": "software"}'::jsonb), sc_error('SELECT FROM lead_funnel.score_rules');
 SELECT sc_error('SELECT FROM lead_funnel.score_rule'), sc_error('DELETE FROM lead_funnel.score_model');
 -- a member of the owning role may
 RESET ROLE;
@@ -152,6 +152,9 @@ RESET ROLE;
 SET ROLE sc_bob;
 SELECT lead_funnel.add_rule('of_team', 'fit', 'a', '=', '1', 1), lead_funnel.activate_model('of_team'), lead_funnel.drop_model('of_team');
 RESET ROLE;
+
+SELECT sc_error(format('SELECT lead_funnel._score_columns(%s, 1, NULL, NULL, 5)', model_id)), sc_error('SELECT lead_funnel._score_columns(0, 1, NULL, NULL, 5)')
+FROM lead_funnel.score_model WHERE name = 'icp';
 
 -- examples, grades, ratings
 SELECT * FROM lead_funnel.create_example_models();
@@ -164,4 +167,5 @@ SELECT lead_funnel.drop_model(model) FROM lead_funnel.score_models WHERE owner <
 SELECT count(*) AS left_over FROM lead_funnel.score_rule;
 RESET search_path;
 DROP SCHEMA sc CASCADE;
+DROP OWNED BY sc_ann, sc_team;
 DROP ROLE sc_ann, sc_bob, sc_team;

@@ -20,6 +20,9 @@ CREATE TABLE parts (id int, region int, status text, since timestamptz) PARTITIO
 CREATE TABLE parts0 PARTITION OF parts FOR VALUES IN (0);
 CREATE TABLE parts1 PARTITION OF parts FOR VALUES IN (1);
 SELECT lead_funnel.attach('parts', 'status', preset => 'open', key_column => 'id', source_column => 'region', entered_column => 'since');
+SELECT lead_funnel.create_model('m'), lead_funnel.add_rule('m', 'fit', 'source', '=', 's1', 10), lead_funnel.activate_model('m'),
+	lead_funnel.set_event_type('m', 'visit', 1), lead_funnel.set_scoring('leads', 'm');
+SELECT lead_funnel.record_event('leads', id, 'visit', '2026-11-01', 'v') FROM (SELECT id FROM leads ORDER BY id LIMIT 1) l;
 });
 $primary->backup('b');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
