@@ -28,6 +28,8 @@ OBJS = \
 	src/readers.o \
 	src/track.o \
 	src/calendar.o \
+	src/business_time.o \
+	src/sla.o \
 	src/admin.o \
 	src/ddl.o
 

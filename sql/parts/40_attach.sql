@@ -348,7 +348,7 @@ BEGIN
     IF btrim(timezone) = '' THEN
         RAISE EXCEPTION 'time zone is empty'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'It says when a day of the statistics begins.',
+                  DETAIL = 'It says when a day begins.',
                   HINT = 'Give a name such as timezone => ''Europe/Berlin''.';
     END IF;
     -- CET is a place's zone to SET timezone, and winter time all year round to AT TIME ZONE
@@ -365,7 +365,7 @@ BEGIN
         WHEN invalid_parameter_value THEN
             RAISE EXCEPTION 'time zone "%" is not known', timezone
                 USING ERRCODE = 'invalid_parameter_value',
-                      DETAIL = 'It says when a day of the statistics begins.',
+                      DETAIL = 'It says when a day begins.',
                       HINT = 'Give a name of view pg_timezone_names, such as timezone => ''Europe/Berlin''.';
     END;
 END
@@ -1336,6 +1336,7 @@ BEGIN
         DELETE FROM lead_funnel.rule AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.rule_version AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.override_role AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.sla AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id;
     END IF;
 END
