@@ -99,7 +99,7 @@ typedef struct Measure
 	int64	   *starts;			/* of the spans of a week, from Monday on */
 	int64	   *sums;			/* of the spans before; one more than spans */
 	int			nholidays;
-	int64	   *holidays;		/* days, sorted; shared */
+	int64	   *holidays;		/* days, sorted */
 	int64	   *lost;			/* to the holidays before; one more than those */
 	int64	   *before;			/* measure up to each holiday */
 } Measure;
@@ -122,7 +122,7 @@ struct Calendar
 	pg_tz	   *tz;
 	bool		always;			/* every moment is working time */
 	Measure		time;
-	Measure		days;
+	Measure		business_days;
 	int			nstretches;
 	Stretch    *stretches;
 	TimestampTz end;			/* of the table */
@@ -374,7 +374,7 @@ lf_business_add_days(const Calendar *calendar, TimestampTz moment, int32 busines
 	}
 	time_of_day = local - day * USECS_PER_DAY;
 
-	if (!place_of(&calendar->days, measure(&calendar->days, day) + business_days, true, &day) ||
+	if (!place_of(&calendar->business_days, measure(&calendar->business_days, day) + business_days, true, &day) ||
 		pg_mul_s64_overflow(day, USECS_PER_DAY, &local) ||
 		pg_add_s64_overflow(local, time_of_day, &local) ||
 		!IS_VALID_TIMESTAMP(local - USECS_PER_DAY) || !IS_VALID_TIMESTAMP(local + USECS_PER_DAY))
@@ -487,23 +487,6 @@ fill_measure(Measure *m, MemoryContext cxt, int64 day, const Hours *spans, int n
 }
 
 static void
-take_holidays(Measure *m, MemoryContext cxt, int64 *holidays, int nholidays)
-{
-	m->holidays = holidays;
-	m->lost = MemoryContextAlloc(cxt, (nholidays + 1) * sizeof(int64));
-	m->before = MemoryContextAlloc(cxt, (nholidays + 1) * sizeof(int64));
-	m->lost[0] = 0;
-	for (int i = 0; i < nholidays; i++)
-	{
-		int64		start = measure_weekly(m, holidays[i] * m->day);
-
-		m->before[i] = start - m->lost[i];
-		m->lost[i + 1] = m->lost[i] + measure_weekly(m, (holidays[i] + 1) * m->day) - start;
-	}
-	m->nholidays = nholidays;
-}
-
-static void
 compile_hours(Calendar *calendar)
 {
 	CalendarScan s;
@@ -546,35 +529,70 @@ compile_hours(Calendar *calendar)
 			hours[nspans++] = hours[i];
 	}
 	fill_measure(&calendar->time, calendar->cxt, USECS_PER_DAY, hours, nspans);
-	fill_measure(&calendar->days, calendar->cxt, 1, working_days, ndays);
+	fill_measure(&calendar->business_days, calendar->cxt, 1, working_days, ndays);
 }
 
-/* Returns the day of the last holiday, or one that is late enough. */
+/* Days that are no working days, whatever their weekday. */
+typedef struct DayList
+{
+	int64	   *days;
+	int			count;
+	int			room;
+} DayList;
+
+static void
+add_day(DayList *list, int64 day)
+{
+	if (list->count == list->room)
+	{
+		list->room *= 2;
+		list->days = repalloc(list->days, list->room * sizeof(int64));
+	}
+	list->days[list->count++] = day;
+}
+
+/* Sorts the days and takes them out of the measure. */
+static void
+take_out(Measure *m, MemoryContext cxt, const DayList *list)
+{
+	int			nholidays = list->count;
+	int64	   *holidays = MemoryContextAlloc(cxt, (nholidays + 1) * sizeof(int64));
+
+	memcpy(holidays, list->days, nholidays * sizeof(int64));
+	qsort(holidays, nholidays, sizeof(int64), compare_int64);
+	m->holidays = holidays;
+	m->lost = MemoryContextAlloc(cxt, (nholidays + 1) * sizeof(int64));
+	m->before = MemoryContextAlloc(cxt, (nholidays + 1) * sizeof(int64));
+	m->lost[0] = 0;
+	for (int i = 0; i < nholidays; i++)
+	{
+		int64		start = measure_weekly(m, holidays[i] * m->day);
+
+		m->before[i] = start - m->lost[i];
+		m->lost[i + 1] = m->lost[i] + measure_weekly(m, (holidays[i] + 1) * m->day) - start;
+	}
+	m->nholidays = nholidays;
+}
+
+/* Returns the last holiday, or a day that is late enough. */
 static int64
-compile_holidays(Calendar *calendar)
+compile_holidays(Calendar *calendar, DayList *holidays)
 {
 	CalendarScan s;
-	int			room = 64;
-	int64	   *holidays = MemoryContextAlloc(calendar->cxt, room * sizeof(int64));
-	int			nholidays = 0;
+	int64		last_day = LF_LAST_DAY_AT_LEAST;
 
 	begin_scan(&s, LF_HOLIDAY, calendar);
 	while (next_row(&s))
 	{
-		if (nholidays == room)
-		{
-			room *= 2;
-			holidays = repalloc(holidays, room * sizeof(int64));
-		}
-		holidays[nholidays++] = DatumGetDateADT(column(&s, HOLIDAY_DAY));
+		int64		day = DatumGetDateADT(column(&s, HOLIDAY_DAY));
+
+		add_day(holidays, day);
+		last_day = Max(last_day, day);
 	}
 	end_scan(&s);
-
-	qsort(holidays, nholidays, sizeof(int64), compare_int64);
-	take_holidays(&calendar->time, calendar->cxt, holidays, nholidays);
-	take_holidays(&calendar->days, calendar->cxt, holidays, nholidays);
-	calendar->always = nholidays == 0 && calendar->time.total == calendar->time.week;
-	return nholidays == 0 ? LF_LAST_DAY_AT_LEAST : Max(holidays[nholidays - 1], LF_LAST_DAY_AT_LEAST);
+	take_out(&calendar->time, calendar->cxt, holidays);
+	calendar->always = holidays->count == 0 && calendar->time.total == calendar->time.week;
+	return last_day;
 }
 
 static int64
@@ -583,9 +601,12 @@ offset_at(pg_time_t t, pg_tz *tz)
 	return pg_localtime(&t, tz)->tm_gmtoff * USECS_PER_SEC;
 }
 
-/* Adds the stretch that begins at a moment; the first one begins with time. */
+/*
+ * Adds the stretch that begins at a moment; the first one begins with time.  A
+ * day that the clock skips altogether is added to the days that are none.
+ */
 static void
-add_stretch(Calendar *calendar, int *room, TimestampTz start, int64 offset)
+add_stretch(Calendar *calendar, int *room, TimestampTz start, int64 offset, DayList *skipped)
 {
 	Stretch    *s;
 
@@ -606,12 +627,15 @@ add_stretch(Calendar *calendar, int *room, TimestampTz start, int64 offset)
 	{
 		s->worked = measure(&calendar->time, start + s[-1].offset) + s[-1].correction;
 		s->correction = s->worked - measure(&calendar->time, start + offset);
+		for (int64 day = floor_div(start + s[-1].offset - 1, USECS_PER_DAY) + 1;
+			 (day + 1) * USECS_PER_DAY <= start + offset; day++)
+			add_day(skipped, day);
 	}
 	calendar->nstretches++;
 }
 
 static void
-compile_stretches(Calendar *calendar, int64 last_day)
+compile_stretches(Calendar *calendar, int64 last_day, DayList *skipped)
 {
 	int			room = 256;
 	pg_time_t	t = MIN_TIMESTAMP / USECS_PER_SEC + LF_UNIX_TO_PG;
@@ -623,7 +647,7 @@ compile_stretches(Calendar *calendar, int64 last_day)
 
 	calendar->stretches = MemoryContextAlloc(calendar->cxt, room * sizeof(Stretch));
 	calendar->nstretches = 0;
-	add_stretch(calendar, &room, PG_INT64_MIN, offset_at(t, calendar->tz));
+	add_stretch(calendar, &room, PG_INT64_MIN, offset_at(t, calendar->tz), skipped);
 	for (;;)
 	{
 		long		before;
@@ -639,7 +663,7 @@ compile_stretches(Calendar *calendar, int64 last_day)
 		/* what timestamps are shown with; a change may be one of the name only */
 		offset = offset_at(boundary, calendar->tz);
 		if (offset != calendar->stretches[calendar->nstretches - 1].offset)
-			add_stretch(calendar, &room, (boundary - LF_UNIX_TO_PG) * USECS_PER_SEC, offset);
+			add_stretch(calendar, &room, (boundary - LF_UNIX_TO_PG) * USECS_PER_SEC, offset, skipped);
 		/* at its last change itself, the zone would seem to have no further one */
 		t = boundary + 1;
 	}
@@ -653,6 +677,8 @@ compile(Calendar *calendar)
 {
 	CalendarScan s;
 	char	   *zone = NULL;
+	int64		last_day;
+	DayList		days_off = {.room = 64};
 
 	begin_scan(&s, LF_CALENDAR, calendar);
 	if (next_row(&s))
@@ -671,8 +697,11 @@ compile(Calendar *calendar)
 		calendar->cxt = AllocSetContextCreate(CacheMemoryContext, "lead_funnel calendar",
 											  ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(calendar->cxt);
+	days_off.days = palloc(days_off.room * sizeof(int64));
 	compile_hours(calendar);
-	compile_stretches(calendar, compile_holidays(calendar));
+	last_day = compile_holidays(calendar, &days_off);
+	compile_stretches(calendar, last_day, &days_off);
+	take_out(&calendar->business_days, calendar->cxt, &days_off);
 	return true;
 }
 

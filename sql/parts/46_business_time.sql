@@ -157,7 +157,9 @@ BEGIN
                   DETAIL = 'A calendar is given to a role by a member of it.',
                   HINT = 'Name a role that you are a member of, or ask the owner of extension "lead_funnel".';
     END IF;
-    EXECUTE format('GRANT SELECT ON lead_funnel.calendars, lead_funnel.calendar_holidays TO %I', owner);
+    IF NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = owner) THEN
+        EXECUTE format('GRANT SELECT ON lead_funnel.calendars, lead_funnel.calendar_holidays TO %I', owner);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION lead_funnel._give_calendar(pg_catalog.name) IS

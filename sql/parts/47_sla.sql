@@ -71,7 +71,8 @@ BEGIN
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION '% must not be null', missing
             USING ERRCODE = 'null_value_not_allowed',
-                  HINT = 'Leave calendar out to count every moment; view lead_funnel.calendars lists the others.';
+                  HINT = CASE missing WHEN 'stage' THEN 'Name the stage that leads are to leave in time.'
+                                      ELSE 'Leave it out to count every moment; view lead_funnel.calendars lists the others.' END;
     END IF;
     IF _set_sla.target IS NOT NULL AND _set_sla.business_days IS NOT NULL THEN
         RAISE EXCEPTION 'target and business_days cannot both be given'
