@@ -791,6 +791,9 @@ calendar_argument(FunctionCallInfo fcinfo, int argument)
 	text	   *name = PG_GETARG_TEXT_PP(argument);
 	Calendar   *calendar = fcinfo->flinfo->fn_extra;
 
+	/* a statement that locks no table has not heard of changes yet */
+	if (calendar == NULL)
+		AcceptInvalidationMessages();
 	if (calendar == NULL || !calendar->valid || calendar->length != VARSIZE_ANY_EXHDR(name) ||
 		memcmp(calendar->name, VARDATA_ANY(name), calendar->length) != 0)
 	{

@@ -238,7 +238,11 @@ lf_due_at(PG_FUNCTION_ARGS)
 
 	/* views call it with the rights of their reader: it looks itself who it is */
 	if (asked == NULL)
+	{
 		fcinfo->flinfo->fn_extra = asked = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Asked));
+		/* a statement that locks no table has not heard of changes yet */
+		AcceptInvalidationMessages();
+	}
 	if (asked->funnel_id != funnel_id)
 	{
 		asked->may_read = lf_may_read(funnel_id, GetActiveSnapshot());
