@@ -231,7 +231,7 @@ BEGIN
           AND (g.tgenabled IS NULL OR g.tgenabled NOT IN ('O', 'A') OR (f.always AND g.tgenabled <> 'A'))
         ORDER BY r.oid::text, e.position;
 
-        FOR used IN SELECT * FROM lead_funnel._columns_of(to_jsonb(f)) LOOP
+        FOR used IN SELECT * FROM lead_funnel._columns_of(to_json(f)::jsonb) LOOP
             BEGIN
                 PERFORM lead_funnel._check_column(f.relation, used.parameter, used.column_name, used.use);
             EXCEPTION
