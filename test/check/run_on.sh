@@ -14,7 +14,7 @@ chmod 1777 "$reports"
 trap 'rm -rf "$reports"' EXIT
 
 # What a server's log says of broken assertions, memory, and references that leak
-broken='TRAP:|PANIC:|terminated by signal (4|6|7|8|11):|problem in alloc set|detected write past chunk end|(leak|not closed): |not owned by'
+broken='TRAP:|runtime error:|AddressSanitizer|PANIC:|terminated by signal (4|6|7|8|11):|problem in alloc set|detected write past chunk end|(leak|not closed): |not owned by'
 passed=0
 failed=0
 
