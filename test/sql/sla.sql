@@ -154,7 +154,7 @@ SELECT count(*) > 0 AS reads FROM lead_funnel.sla_status WHERE funnel = 'leads';
 RESET ROLE;
 
 -- indexes: a lead is found by its key
-SET enable_seqscan = off;
+SET enable_seqscan = off; SET enable_bitmapscan = off;
 CREATE FUNCTION finds_lead(query text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     line text;
@@ -168,7 +168,7 @@ END $$;
 SELECT finds_lead($$SELECT * FROM lead_funnel.sla_status WHERE funnel = 'leads' AND lead_id = 5$$),
        finds_lead($$SELECT * FROM lead_funnel.stage_ageing WHERE funnel = 'leads' AND lead_id = 5$$),
        finds_lead($$SELECT * FROM lead_funnel.stage_ageing WHERE funnel = 'leads'$$) AS all_leads;
-RESET enable_seqscan;
+RESET enable_seqscan; RESET enable_bitmapscan;
 
 -- purged with its funnel, after which the calendar may go
 SELECT lead_funnel.revoke_reader('regress_sla_else');
