@@ -12,6 +12,9 @@
 -- Helpers that read catalogs only; check_table calls them as the caller.  Those
 -- that catch errors are parallel unsafe: a worker starts no subtransaction.
 
+-- Of a row in a variable make the argument by to_json(f)::jsonb: to_jsonb(f) forgets
+-- the names of its columns if the description of the row's type is invalidated
+-- meanwhile.
 CREATE FUNCTION lead_funnel._columns_of(columns pg_catalog.jsonb)
     RETURNS TABLE (parameter pg_catalog.text, column_name pg_catalog.name, use pg_catalog.text)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -348,7 +351,7 @@ BEGIN
     IF btrim(timezone) = '' THEN
         RAISE EXCEPTION 'time zone is empty'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'It says when a day of the statistics begins.',
+                  DETAIL = 'It says when a day begins.',
                   HINT = 'Give a name such as timezone => ''Europe/Berlin''.';
     END IF;
     -- CET is a place's zone to SET timezone, and winter time all year round to AT TIME ZONE
@@ -365,7 +368,7 @@ BEGIN
         WHEN invalid_parameter_value THEN
             RAISE EXCEPTION 'time zone "%" is not known', timezone
                 USING ERRCODE = 'invalid_parameter_value',
-                      DETAIL = 'It says when a day of the statistics begins.',
+                      DETAIL = 'It says when a day begins.',
                       HINT = 'Give a name of view pg_timezone_names, such as timezone => ''Europe/Berlin''.';
     END;
 END
@@ -782,7 +785,7 @@ BEGIN
            bool_and(a.attgenerated = '')
     INTO columns, condition, all_set_by_statements
     FROM (SELECT u.column_name, min(u.ordinality) AS first
-          FROM lead_funnel._columns_of(to_jsonb(f)) WITH ORDINALITY AS u
+          FROM lead_funnel._columns_of(to_json(f)::jsonb) WITH ORDINALITY AS u
           WHERE u.parameter NOT IN ('entered_column', 'actor_column', 'reason_column')
           GROUP BY u.column_name) AS c
     JOIN pg_attribute AS a ON a.attrelid = f.relation AND a.attname = c.column_name;
@@ -1183,7 +1186,7 @@ BEGIN
     f.reason_column := _attach.reason_column;
     f.handover_column := _attach.handover_column;
     f.excluded_column := _attach.excluded_column;
-    PERFORM lead_funnel._check_columns(f.relation, to_jsonb(f));
+    PERFORM lead_funnel._check_columns(f.relation, to_json(f)::jsonb);
     PERFORM lead_funnel._notice_key(f.relation, f.key_column);
 
     -- a detached funnel of this name goes on, with its history, if it was the caller's
@@ -1339,6 +1342,7 @@ BEGIN
         DELETE FROM lead_funnel.event AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.engagement_column AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.funnel_model AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.sla AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id;
     END IF;
 END
@@ -1466,7 +1470,7 @@ BEGIN
                                                THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
     PERFORM lead_funnel._flush();
     PERFORM lead_funnel._check_relation(f.relation);
-    PERFORM lead_funnel._check_columns(f.relation, to_jsonb(f));
+    PERFORM lead_funnel._check_columns(f.relation, to_json(f)::jsonb);
     UPDATE lead_funnel.funnel AS o SET status = 'suspended' WHERE o.funnel_id = f.funnel_id;
     PERFORM lead_funnel._drop_triggers(f.relation);
     PERFORM lead_funnel._fit_stage_map(f);
@@ -1576,9 +1580,9 @@ BEGIN
 
         -- locks of all tables before anything is done
         has_triggers := EXISTS (SELECT FROM lead_funnel._own_triggers(old.relation));
-        retrigger := has_triggers AND to_jsonb(f) - 'timezone' <> to_jsonb(old) - 'timezone';
+        retrigger := has_triggers AND to_json(f)::jsonb - 'timezone' <> to_json(old)::jsonb - 'timezone';
         locked := lead_funnel._lock_funnel(old.name, CASE WHEN retrigger THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
-        EXIT WHEN to_jsonb(locked) = to_jsonb(old);
+        EXIT WHEN to_json(locked)::jsonb = to_json(old)::jsonb;
         old := locked;
     END LOOP;
     IF f.relation <> old.relation THEN
@@ -1596,7 +1600,7 @@ BEGIN
     PERFORM lead_funnel._flush();
 
     f.key_column := coalesce(f.key_column, lead_funnel._default_key(f.relation));
-    PERFORM lead_funnel._check_columns(f.relation, to_jsonb(f));
+    PERFORM lead_funnel._check_columns(f.relation, to_json(f)::jsonb);
     IF f.key_column <> old.key_column OR f.relation <> old.relation THEN
         PERFORM lead_funnel._notice_key(f.relation, f.key_column);
     END IF;
