@@ -32,8 +32,16 @@ OBJS = \
 	src/readers.o \
 	src/track.o \
 	src/calendar.o \
+	src/business_time.o \
+	src/sla.o \
 	src/admin.o \
-	src/ddl.o
+	src/ddl.o \
+	src/score_model.o \
+	src/score_bind.o \
+	src/score_loose.o \
+	src/score.o \
+	src/score_plan.o \
+	src/ledger.o
 
 # The install script is a product, the parts in the order of their names; upgrade scripts are written by hand.
 SCRIPT     := sql/lead_funnel--$(EXTVERSION).sql
@@ -90,8 +98,10 @@ demo test bench fuzz:
 	@test/run/prepare.sh $@
 
 # Checks that need more time or more packages than the tests; CONTRIBUTING.md says what each is for
-lint matrix:
+lint matrix coverage:
 	@test/check/$@.sh
+check-cassert check-asan check-valgrind:
+	@test/check/$(@:check-%=%).sh
 indent:
 	@test/check/lint.sh indent
 # By hand, since it needs two servers: installs the extension in both
@@ -112,5 +122,6 @@ kind-tap:
 	@echo "tests: $(PROVE_TESTS)"
 	$(if $(PROVE_TESTS),$(prove_installcheck))
 
-.PHONY: FORCE demo test bench fuzz lint indent matrix check-upgrade kind-regress kind-isolation kind-tap
+.PHONY: FORCE demo test bench fuzz lint indent matrix coverage check-cassert check-asan check-valgrind check-upgrade \
+	kind-regress kind-isolation kind-tap
 .DELETE_ON_ERROR:

@@ -54,6 +54,15 @@ extern QuietContext lf_quiet_context;	/* lead_funnel.c */
 	(*(result) = DirectFunctionCall3((function), CStringGetDatum(string), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)), true)
 #endif
 
+/* Two more arguments from 16 on; what they say is for messages. */
+#if PG_VERSION_NUM >= 160000
+#define lf_decode_datetime(field, ftype, nf, dtype, tm, fsec, tzp) \
+	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tzp), &(DateTimeErrorExtra) {0})
+#else
+#define lf_decode_datetime(field, ftype, nf, dtype, tm, fsec, tzp) \
+	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tzp))
+#endif
+
 /* Settings: the extra data of a check hook is allocated by guc_malloc() from 16 on. */
 #if PG_VERSION_NUM >= 160000
 #define lf_guc_malloc(size) guc_malloc(LOG, (size))
@@ -91,6 +100,14 @@ extern QuietContext lf_quiet_context;	/* lead_funnel.c */
 #else
 #define lf_index_beginscan(rel, index, snapshot, nkeys) \
 	index_beginscan((rel), (index), (snapshot), (nkeys), 0)
+#endif
+
+/* Whether an outer join may make NULL of a variable: known of each from 16 on, else of the query. */
+#if PG_VERSION_NUM >= 160000
+#define LF_VAR_IS_NULLABLE(var, root) ((var)->varnullingrels != NULL)
+#else
+#define LF_VAR_IS_NULLABLE(var, root) lf_has_outer_join((root)->parse->rtable)
+#define LF_NEEDS_OUTER_JOIN_CHECK
 #endif
 
 /* The local transaction id of this backend. */

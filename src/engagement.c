@@ -420,7 +420,7 @@ accumulate_engagement(Accumulator *acc, const Engagement *e, bool subtract)
 	check_half_lives(acc->half_life, e->half_life);
 	acc->newest = Max(acc->newest, e->newest);
 	if (e->mantissa != 0)
-		accumulate(acc, (int128) (subtract ? -e->mantissa : e->mantissa) << GUARD_BITS,
+		accumulate(acc, (int128) (subtract ? -e->mantissa : e->mantissa) * ((int128) 1 << GUARD_BITS),
 				   e->exponent + periods(e->newest, e->half_life, NULL) - GUARD_BITS);
 }
 

@@ -133,14 +133,14 @@ lf_funnel_init(void)
  * A snapshot of now, registered.  A catalog snapshot, since those can be taken
  * in a parallel query, too.
  */
-static Snapshot
-fresh_snapshot(void)
+Snapshot
+lf_fresh_snapshot(void)
 {
 	return RegisterSnapshot(GetCatalogSnapshot(lf_own_tables()->funnel));
 }
 
-static Oid
-own_relation(Oid schema, const char *name)
+Oid
+lf_own_relation(Oid schema, const char *name)
 {
 	Oid			result = get_relname_relid(name, schema);
 
@@ -162,25 +162,25 @@ lf_own_tables(void)
 
 	memset(&t, 0, sizeof(t));
 	t.schema = get_namespace_oid("lead_funnel", false);
-	t.funnel = own_relation(t.schema, "funnel");
-	t.stage_map = own_relation(t.schema, "stage_map");
-	t.rule_version = own_relation(t.schema, "rule_version");
-	t.rule = own_relation(t.schema, "rule");
-	t.override_role = own_relation(t.schema, "override_role");
-	t.journal = own_relation(t.schema, "journal");
-	t.journal_lead_id = own_relation(t.schema, "journal_lead_id");
-	t.journal_lead_key = own_relation(t.schema, "journal_lead_key");
-	t.journal_epoch = own_relation(t.schema, "journal_epoch");
+	t.funnel = lf_own_relation(t.schema, "funnel");
+	t.stage_map = lf_own_relation(t.schema, "stage_map");
+	t.rule_version = lf_own_relation(t.schema, "rule_version");
+	t.rule = lf_own_relation(t.schema, "rule");
+	t.override_role = lf_own_relation(t.schema, "override_role");
+	t.journal = lf_own_relation(t.schema, "journal");
+	t.journal_lead_id = lf_own_relation(t.schema, "journal_lead_id");
+	t.journal_lead_key = lf_own_relation(t.schema, "journal_lead_key");
+	t.journal_epoch = lf_own_relation(t.schema, "journal_epoch");
 	t.lead_stage = get_atttype(t.journal, JOURNAL_TO_STAGE);
 	t.qualification = get_atttype(t.journal, JOURNAL_QUALIFICATION);
-	t.delta = own_relation(t.schema, "delta");
-	t.delta_xid = own_relation(t.schema, "delta_xid");
-	t.generation = own_relation(t.schema, "generation");
-	t.generation_pkey = own_relation(t.schema, "generation_pkey");
-	t.stock_cell = own_relation(t.schema, "stock_cell");
-	t.stock_cell_generation = own_relation(t.schema, "stock_cell_generation");
-	t.flow_cell = own_relation(t.schema, "flow_cell");
-	t.flow_cell_day = own_relation(t.schema, "flow_cell_day");
+	t.delta = lf_own_relation(t.schema, "delta");
+	t.delta_xid = lf_own_relation(t.schema, "delta_xid");
+	t.generation = lf_own_relation(t.schema, "generation");
+	t.generation_pkey = lf_own_relation(t.schema, "generation_pkey");
+	t.stock_cell = lf_own_relation(t.schema, "stock_cell");
+	t.stock_cell_generation = lf_own_relation(t.schema, "stock_cell_generation");
+	t.flow_cell = lf_own_relation(t.schema, "flow_cell");
+	t.flow_cell_day = lf_own_relation(t.schema, "flow_cell_day");
 	t.valid = true;
 	own_tables = t;
 	return &own_tables;
@@ -228,8 +228,8 @@ find_funnel_tuple(Snapshot snapshot, Relation rel, Oid relation,
 }
 
 /* A column that is NOT NULL; an unforeseen NULL is an error, not a crash. */
-static Datum
-required_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
+Datum
+lf_required_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
 {
 	bool		isnull;
 	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
@@ -242,13 +242,13 @@ required_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
 static Name
 name_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
 {
-	return DatumGetName(required_attribute(tuple, attnum, desc));
+	return DatumGetName(lf_required_attribute(tuple, attnum, desc));
 }
 
 static char *
 text_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
 {
-	return TextDatumGetCString(required_attribute(tuple, attnum, desc));
+	return TextDatumGetCString(lf_required_attribute(tuple, attnum, desc));
 }
 
 static pg_tz *
@@ -270,7 +270,7 @@ fill_funnel_row(HeapTuple tuple, TupleDesc desc, FunnelRow *row)
 	bool		isnull;
 	Datum		value;
 
-	row->funnel_id = DatumGetInt32(required_attribute(tuple, FUNNEL_FUNNEL_ID, desc));
+	row->funnel_id = DatumGetInt32(lf_required_attribute(tuple, FUNNEL_FUNNEL_ID, desc));
 	row->name = *name_attribute(tuple, FUNNEL_NAME, desc);
 	value = heap_getattr(tuple, FUNNEL_RELATION, desc, &isnull);
 	row->relation = isnull ? InvalidOid : DatumGetObjectId(value);
@@ -285,7 +285,7 @@ static bool
 find_funnel_row(Oid relation, const char *name, int32 funnel_id, FunnelRow *row)
 {
 	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
-	Snapshot	snapshot = fresh_snapshot();
+	Snapshot	snapshot = lf_fresh_snapshot();
 	HeapTuple	tuple = find_funnel_tuple(snapshot, rel, relation, name, funnel_id);
 
 	if (tuple != NULL)
@@ -326,7 +326,7 @@ bool
 lf_any_funnel(void)
 {
 	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
-	Snapshot	snapshot = fresh_snapshot();
+	Snapshot	snapshot = lf_fresh_snapshot();
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
 	bool		result = systable_getnext(scan) != NULL;
 
@@ -642,7 +642,7 @@ compile_gate(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 	gate->min_criteria = isnull ? 0 : DatumGetInt32(value);
 	value = heap_getattr(tuple, RULE_MIN_LEVEL, desc, &isnull);
 	gate->min_level = isnull ? LF_LEVEL_IDENTIFIED : DatumGetInt32(value);
-	gate->no_blockers = DatumGetBool(required_attribute(tuple, RULE_NO_BLOCKERS, desc));
+	gate->no_blockers = DatumGetBool(lf_required_attribute(tuple, RULE_NO_BLOCKERS, desc));
 	value = heap_getattr(tuple, RULE_MIN_QUALIFICATION_SCORE, desc, &isnull);
 	gate->has_min_sum = !isnull;
 	if (!isnull)
@@ -728,7 +728,7 @@ static bool
 compile(Funnel *funnel)
 {
 	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
-	Snapshot	snapshot = fresh_snapshot();
+	Snapshot	snapshot = lf_fresh_snapshot();
 	TupleDesc	desc = RelationGetDescr(rel);
 	HeapTuple	tuple;
 	bool		isnull;

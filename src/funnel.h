@@ -127,6 +127,11 @@ typedef struct OwnTables
 extern void lf_funnel_init(void);
 extern const OwnTables *lf_own_tables(void);
 
+/* For modules that read tables of their own: a relation of ours by name, a snapshot of now, a column that is never NULL. */
+extern Oid	lf_own_relation(Oid schema, const char *name);
+extern Snapshot lf_fresh_snapshot(void);
+extern Datum lf_required_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc);
+
 /*
  * The funnel of a table or partition; NULL if it has none.  The result lives
  * as long as the backend; its fields may change at the next call.

@@ -23,6 +23,7 @@
 #include "funnel.h"
 #include "moves.h"
 #include "queue.h"
+#include "score_model.h"
 #include "settings.h"
 #include "settle.h"
 #include "stats.h"
@@ -112,6 +113,7 @@ _PG_init(void)
 {
 	lf_settings_init();
 	lf_funnel_init();
+	lf_score_model_init();
 	RegisterXactCallback(at_transaction_event, NULL);
 	RegisterSubXactCallback(at_subtransaction_event, NULL);
 }

@@ -12,6 +12,9 @@
 -- Helpers that read catalogs only; check_table calls them as the caller.  Those
 -- that catch errors are parallel unsafe: a worker starts no subtransaction.
 
+-- Of a row in a variable make the argument by to_json(f)::jsonb: to_jsonb(f) forgets
+-- the names of its columns if the description of the row's type is invalidated
+-- meanwhile.
 CREATE FUNCTION lead_funnel._columns_of(columns pg_catalog.jsonb)
     RETURNS TABLE (parameter pg_catalog.text, column_name pg_catalog.name, use pg_catalog.text)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -360,7 +363,7 @@ BEGIN
     IF btrim(timezone) = '' THEN
         RAISE EXCEPTION 'time zone is empty'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'It says when a day of the statistics begins.',
+                  DETAIL = 'It says when a day begins.',
                   HINT = 'Give a name such as timezone => ''Europe/Berlin''.';
     END IF;
     -- CET is a place's zone to SET timezone, and winter time all year round to AT TIME ZONE
@@ -377,7 +380,7 @@ BEGIN
         WHEN invalid_parameter_value THEN
             RAISE EXCEPTION 'time zone "%" is not known', timezone
                 USING ERRCODE = 'invalid_parameter_value',
-                      DETAIL = 'It says when a day of the statistics begins.',
+                      DETAIL = 'It says when a day begins.',
                       HINT = 'Give a name of view pg_timezone_names, such as timezone => ''Europe/Berlin''.';
     END;
 END
@@ -774,7 +777,7 @@ BEGIN
            bool_and(a.attgenerated = '')
     INTO columns, condition, all_set_by_statements
     FROM (SELECT u.column_name, min(u.ordinality) AS first
-          FROM lead_funnel._columns_of(to_jsonb(f)) WITH ORDINALITY AS u
+          FROM lead_funnel._columns_of(to_json(f)::jsonb) WITH ORDINALITY AS u
           WHERE u.parameter IN ('stage_column', 'key_column', 'source_column', 'campaign_column', 'owner_column', 'segment_column',
                                 'currency_column', 'value_column', 'handover_column', 'excluded_column')
           GROUP BY u.column_name) AS c
@@ -1177,7 +1180,7 @@ BEGIN
     f.excluded_column := _attach.excluded_column;
     f.score_column := _attach.score_column;
     f.qualification_column := _attach.qualification_column;
-    PERFORM lead_funnel._check_columns(f.relation, to_jsonb(f));
+    PERFORM lead_funnel._check_columns(f.relation, to_json(f)::jsonb);
     PERFORM lead_funnel._notice_key(f.relation, f.key_column);
 
     -- a detached funnel of this name goes on, with its history, if it was the caller's
@@ -1331,6 +1334,10 @@ BEGIN
         DELETE FROM lead_funnel.rule AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.rule_version AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.override_role AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.event AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.engagement_column AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.funnel_model AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.sla AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id;
     END IF;
 END
@@ -1458,7 +1465,7 @@ BEGIN
                                                THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
     PERFORM lead_funnel._flush();
     PERFORM lead_funnel._check_relation(f.relation);
-    PERFORM lead_funnel._check_columns(f.relation, to_jsonb(f));
+    PERFORM lead_funnel._check_columns(f.relation, to_json(f)::jsonb);
     UPDATE lead_funnel.funnel AS o SET status = 'suspended' WHERE o.funnel_id = f.funnel_id;
     PERFORM lead_funnel._drop_triggers(f.relation);
     PERFORM lead_funnel._fit_stage_map(f);
@@ -1569,10 +1576,10 @@ BEGIN
 
         -- locks of all tables before anything is done
         has_triggers := EXISTS (SELECT FROM lead_funnel._own_triggers(old.relation));
-        retrigger := has_triggers AND to_jsonb(f) - '{timezone,score_column,qualification_column}'::text[]
-                                      <> to_jsonb(old) - '{timezone,score_column,qualification_column}'::text[];
+        retrigger := has_triggers AND to_json(f)::jsonb - '{timezone,score_column,qualification_column}'::text[]
+                                      <> to_json(old)::jsonb - '{timezone,score_column,qualification_column}'::text[];
         locked := lead_funnel._lock_funnel(old.name, CASE WHEN retrigger THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
-        EXIT WHEN to_jsonb(locked) = to_jsonb(old);
+        EXIT WHEN to_json(locked)::jsonb = to_json(old)::jsonb;
         old := locked;
     END LOOP;
     IF f.relation <> old.relation THEN
@@ -1590,7 +1597,7 @@ BEGIN
     PERFORM lead_funnel._flush();
 
     f.key_column := coalesce(f.key_column, lead_funnel._default_key(f.relation));
-    PERFORM lead_funnel._check_columns(f.relation, to_jsonb(f));
+    PERFORM lead_funnel._check_columns(f.relation, to_json(f)::jsonb);
     IF f.binding IS NOT NULL AND f.qualification_column IS NOT NULL THEN
         RAISE EXCEPTION 'the qualification of funnel "%" is made of columns already', f.name
             USING ERRCODE = 'object_not_in_prerequisite_state',

@@ -231,7 +231,7 @@ BEGIN
           AND (g.tgenabled IS NULL OR g.tgenabled NOT IN ('O', 'A') OR (f.always AND g.tgenabled <> 'A'))
         ORDER BY r.oid::text, e.position;
 
-        FOR used IN SELECT * FROM lead_funnel._columns_of(to_jsonb(f)) LOOP
+        FOR used IN SELECT * FROM lead_funnel._columns_of(to_json(f)::jsonb) LOOP
             BEGIN
                 PERFORM lead_funnel._check_column(f.relation, used.parameter, used.column_name, used.use);
             EXCEPTION
@@ -409,13 +409,24 @@ REVOKE ALL ON FUNCTION lead_funnel.compact() FROM PUBLIC;
 
 -- Readers: roles that read the views for every funnel
 
+CREATE FUNCTION lead_funnel._caller_owns_extension()
+    RETURNS pg_catalog.bool
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT pg_has_role(lead_funnel._caller(), e.extowner, 'USAGE') FROM pg_extension AS e WHERE e.extname = 'lead_funnel'
+$$;
+COMMENT ON FUNCTION lead_funnel._caller_owns_extension() IS
+    'whether the caller is a superuser or owns the extension';
+REVOKE ALL ON FUNCTION lead_funnel._caller_owns_extension() FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel._check_extension_owner(what pg_catalog.text)
     RETURNS pg_catalog.void
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    IF NOT (SELECT pg_has_role(lead_funnel._caller(), e.extowner, 'USAGE') FROM pg_extension AS e WHERE e.extname = 'lead_funnel') THEN
+    IF NOT lead_funnel._caller_owns_extension() THEN
         RAISE EXCEPTION 'permission denied for function %', what
             USING ERRCODE = 'insufficient_privilege',
                   DETAIL = 'A reader sees the funnels of all tables.',

@@ -72,6 +72,7 @@ SELECT f.funnel_id,
     f.stage_column,
     f.key_column,
     f.entered_column,
+    f.handover_column,
     f.attached_at
 FROM lead_funnel.funnel f
 WHERE lead_funnel._may_read(f.relation, f.attached_by)

@@ -268,7 +268,7 @@ BEGIN
 
     FOR f IN SELECT o.* FROM lead_funnel.funnel AS o WHERE o.status = 'active' ORDER BY o.funnel_id LOOP
         SELECT string_agg(quote_ident(c.column_name), ', ') INTO missing
-        FROM lead_funnel._columns_of(to_jsonb(f)) AS c
+        FROM lead_funnel._columns_of(to_json(f)::jsonb) AS c
         WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
                           WHERE a.attrelid = f.relation AND a.attname = c.column_name AND NOT a.attisdropped);
         IF missing IS NULL THEN

@@ -393,6 +393,87 @@ sub memory
 	return;
 }
 
+# ---------- scores and events ----------
+
+# CPU of queries that do the same, in turn; of the last one only a tenth of the rows
+sub score_rows
+{
+	my ($case) = sql('scoring', q{SELECT string_agg(format('CASE WHEN %s THEN %s ELSE 0 END', condition, points), ' + ' ORDER BY n) FROM rule});
+	my %query = (read => 'SELECT count(l.source) FROM scored l', case => "SELECT sum($case) FROM scored l", score => q{SELECT sum(lead_funnel.score('bench', l)) FROM scored l},
+		plpgsql => 'SELECT sum(score_plpgsql(l)) FROM (SELECT * FROM scored LIMIT ' . int($leads / 10) . ') l');
+	die "score() and CASE differ\n" if (sql('scoring', $query{case}))[0] != (sql('scoring', $query{score}))[0];
+	my %us;
+	for my $run (1 .. $runs)
+	{
+		for my $kind (sort keys %query)
+		{
+			my $c = cpu('scoring');
+			sql('scoring', $query{$kind});
+			push @{ $us{$kind} }, 1e6 * (cpu('scoring') - $c) / ($kind eq 'plpgsql' ? int($leads / 10) : $leads);
+		}
+	}
+	my %m = map { $_ => median(@{ $us{$_} }) } keys %us;
+	head("score of 20 rules, $leads leads", [ 'CPU a lead', 'multiple of score()' ]);
+	printf "| %s | %.3f us | %.2f | %s |\n", @$_ for [ 'reading the columns', $m{read}, $m{read} / $m{score}, '' ], [ 'score()', $m{score}, 1, 'reading + 1 us' ],
+		[ 'CASE', $m{case}, $m{case} / $m{score}, '>= 3' ], [ 'PL/pgSQL', $m{plpgsql}, $m{plpgsql} / $m{score}, '>= 30' ];
+	return;
+}
+
+sub hottest
+{
+	my (@index, @all);
+	for (1 .. $runs)
+	{
+		my $t = time;
+		sql('scoring', 'SELECT * FROM warm ORDER BY warmth DESC LIMIT 100');
+		push @index, 1000 * (time - $t);
+		$t = time;
+		sql('scoring', 'SELECT * FROM warm ORDER BY points_at(warmth, now()) DESC LIMIT 100');
+		push @all, 1000 * (time - $t);
+	}
+	head('100 hottest of ' . 10 * $leads . ' leads, from the client', ['median']);
+	printf "| by the index | %.2f ms | <= 1 ms |\n| rescoring all | %.0f ms | |\n", median(@index), median(@all);
+	return;
+}
+
+sub events
+{
+	my %sql = (bare => q{INSERT INTO bare_event (lead_id, event_type, happened_at, points, source, external_id) VALUES (:id, 'visit', now(), 1, 'web', nextval('event_number'))},
+		ledger => q{SELECT lead_funnel.record_event('scoring', :id, 'visit', now(), nextval('event_number')::text, 'web')});
+	$script{"event_$_"} = "\\set id random(1, $leads)\n$sql{$_};\n" for keys %sql;
+	head('record_event, one a transaction', [ 'INSERT of the event', 'record_event' ]);
+	for my $column ('NULL', q{'warmth'})
+	{
+		sql('scoring', "SELECT lead_funnel.set_engagement_column('scoring', $column)");
+		for my $options ('', '-c synchronous_commit=off')
+		{
+			my (@bare, @ratio);
+			for my $run (1 .. $runs)
+			{
+				my ($one) = pgbench('scoring', 'event_bare', $clients, $options);
+				my ($other) = pgbench('scoring', 'event_ledger', $clients, $options);
+				push @bare, $one;
+				push @ratio, $other / $one;
+			}
+			printf "| %s%s | %.0f tps | %.2f | %s |\n", $column eq 'NULL' ? 'ledger only' : 'ledger and column', $options ? ', synchronous_commit off' : '', median(@bare), median(@ratio),
+				$options ? '' : '>= 0.6';
+		}
+	}
+	die "the engagement is wrong\n" if sql('scoring', q{SELECT * FROM lead_funnel.verify_engagement('scoring') LIMIT 1});
+	return;
+}
+
+sub scoring
+{
+	return if 'scoring' !~ $rows;
+	sql('public', 'CREATE SCHEMA scoring');
+	sql('scoring', "\\set leads $leads\n\\i $FindBin::Bin/scoring.sql");
+	score_rows();
+	hottest();
+	events();
+	return;
+}
+
 # ---------- all of it ----------
 
 $| = 1;
@@ -415,6 +496,7 @@ gates();
 expressions();
 attaching();
 memory();
+scoring();
 for my $problem (sql('public', q{SELECT * FROM lead_funnel.verify('bench')}),
 	sql('funnel', q{SELECT * FROM ((SELECT * FROM count_leads('funnel.leads') EXCEPT SELECT stage, source, leads, value FROM lead_funnel.funnel_stages WHERE funnel = 'bench')
 		UNION ALL (SELECT stage, source, leads, value FROM lead_funnel.funnel_stages WHERE funnel = 'bench' EXCEPT SELECT * FROM count_leads('funnel.leads'))) x}))

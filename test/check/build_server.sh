@@ -1,16 +1,36 @@
 #!/bin/bash
-# build_server.sh: build PostgreSQL 15 from Debian's source package, with assertions and the hooks for valgrind, and put
-# Debian's pgTAP beside it; print its pg_config. It is kept in CACHE_DIR and not built again while it is there.
+# build_server.sh cassert|asan: build PostgreSQL 15 from Debian's source package, put Debian's pgTAP beside it, and print its
+# pg_config. It stays in CACHE_DIR and is built again only when it is to be built otherwise.
 #
-# Its postgres is started by the command in SERVER_UNDER, if that is set: valgrind, or env with a library to preload.
+# cassert: with assertions and with the hooks that tell valgrind of palloc and pfree.
+# asan: with assertions, AddressSanitizer and UndefinedBehaviorSanitizer; the same hooks tell the former of palloc and pfree.
+#
+# The server is started by the command in SERVER_UNDER, if that is set, such as valgrind.
 . "$(dirname "$0")/env.sh" server
-prefix=$CACHE_DIR/pg-cassert
-log=$CACHE_DIR/build-server.log
+kind=$1
+prefix=$CACHE_DIR/pg-$kind
+log=$CACHE_DIR/build-$kind.log
+cflags="-O1 -g -fno-omit-frame-pointer -DUSE_VALGRIND"
+case $kind in
+	cassert) hooks= ;;
+	asan)
+		# The C library's attributes forbid what PostgreSQL does in places: memcpy(NULL, NULL, 0). With PostgreSQL's own
+		# -fwrapv signed overflow is allowed in the server; asan.sh builds the extension without.
+		cflags="$cflags -fsanitize=address,undefined -fno-sanitize=nonnull-attribute -fno-sanitize-recover=undefined -I$prefix/hooks"
+		hooks=$PWD/test/check/asan_hooks.h ;;
+	*) echo "build_server.sh cassert|asan" >&2; exit 1 ;;
+esac
+# zlib and the others would be more packages for nothing that the tests use
+configure="--enable-cassert --enable-debug --enable-tap-tests --without-icu --without-readline --without-zlib"
+recipe="$configure $cflags $([ -z "$hooks" ] || cat "$hooks")"
+export ASAN_OPTIONS=detect_leaks=0             # programs such as initdb leave their memory to exit()
 
-if [ "${1:-}" = build ]; then        # a process of its own: set -e is off in what "if" or "||" judges
+if [ "${2:-}" = build ]; then        # a process of its own: set -e is off in what "if" or "||" judges
 	work=$(mktemp -d "$CACHE_DIR/build.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	rm -rf "$prefix"
+	mkdir -p "$prefix/hooks/valgrind"
+	[ -z "$hooks" ] || cp "$hooks" "$prefix/hooks/valgrind/memcheck.h"
 	cd "$work"
 	apt_of bookworm update
 	apt_of bookworm source --only-source --download-only postgresql-15
@@ -19,8 +39,7 @@ if [ "${1:-}" = build ]; then        # a process of its own: set -e is off in wh
 	tar -xf postgresql-15_*.orig.tar.* -C server --strip-components=1
 	dpkg-deb -x postgresql-15-pgtap_*.deb pgtap
 	cd server
-	./configure -q --prefix="$prefix" --enable-cassert --enable-debug --enable-tap-tests \
-		--without-icu --without-readline --without-zlib CFLAGS="-O1 -g -fno-omit-frame-pointer -DUSE_VALGRIND"
+	./configure -q --prefix="$prefix" $configure CFLAGS="$cflags"
 	make -s -j"$(nproc)" install
 	make -s -C src/test/isolation install
 	cp ../pgtap/usr/share/postgresql/15/extension/* "$("$prefix/bin/pg_config" --sharedir)/extension/"
@@ -33,9 +52,9 @@ if [ "${1:-}" = build ]; then        # a process of its own: set -e is off in wh
 		exec ${SERVER_UNDER:-} "${0%/*}/postgres.real" "$@"
 	END
 	chmod 755 "$prefix/bin/postgres"
-	touch "$prefix/.complete"
-elif [ ! -e "$prefix/.complete" ]; then
-	echo "building PostgreSQL with assertions in $CACHE_DIR: some minutes" >&2
-	"$0" build >"$log" 2>&1 || { tail -n 20 "$log" >&2; echo "see $log" >&2; exit 1; }
+	echo "$recipe" >"$prefix/recipe"
+elif [ "$recipe" != "$(cat "$prefix/recipe" 2>/dev/null)" ]; then
+	echo "building PostgreSQL ($kind) in $CACHE_DIR: some minutes" >&2
+	"$0" "$kind" build >"$log" 2>&1 || { tail -n 20 "$log" >&2; echo "see $log" >&2; exit 1; }
 fi
-[ "${1:-}" = build ] || echo "$prefix/bin/pg_config"
+[ "${2:-}" = build ] || echo "$prefix/bin/pg_config"

@@ -1,7 +1,8 @@
 #!/bin/bash
-# prepare.sh demo|test: build a copy of this tree, put the extension where a throw-away server finds it, and go on there
-# with demo.sh or test.sh as an ordinary user: PostgreSQL refuses root and cannot read root's folders.
+# prepare.sh demo|test|coverage|...: build a copy of this tree, put the extension where a throw-away server finds it, and go on
+# there with demo.sh or test.sh as an ordinary user: PostgreSQL refuses root and cannot read root's folders.
 # Of the tree only test_output/ is written; nothing is installed on the system if the server can do without.
+# SETTINGS="name=value ..." are further settings for the servers.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tree=$PWD
@@ -34,7 +35,7 @@ cd "$WORK/tree"
 make="make --no-print-directory -s with_llvm=no PG_CONFIG=$PG_CONFIG"     # without LLVM no clang is needed
 $make -j2 all
 
-printf '%s\n' fsync=off wal_level=logical max_prepared_transactions=10 timezone=UTC log_timezone=UTC >"$CONF"
+printf '%s\n' fsync=off wal_level=logical max_prepared_transactions=10 timezone=UTC log_timezone=UTC ${SETTINGS:-} >"$CONF"
 can() { "$BINDIR/postgres" --describe-config | grep "^$1" >/dev/null; }     # -q would break the pipe
 if can extension_control_path; then            # PostgreSQL 18
 	$make install DESTDIR="$WORK/stage"
@@ -64,7 +65,7 @@ else
 	"test/run/$1.sh" || rc=$?
 fi
 
-if [ "$1" = test ]; then
+if [ "$1" = test ] || [ "$1" = coverage ]; then
 	rm -rf "$tree/test_output"
 	cp -rP "$WORK/out" "$tree/test_output"
 fi

@@ -31,7 +31,7 @@ WHERE c.relnamespace = 'lead_funnel'::regnamespace AND c.relkind IN ('r', 'v') A
 -- private functions that change something are nobody's; lf_as_owner asks who owns the table; move()'s parts run as the caller
 SELECT p.proname AS private_and_public FROM pg_proc p
 WHERE p.pronamespace = 'lead_funnel'::regnamespace AND p.proname LIKE '\_%' AND p.provolatile = 'v'
-  AND has_function_privilege('public', p.oid, 'EXECUTE') AND p.prosrc <> 'lf_as_owner' AND p.proname NOT LIKE '\_move%' AND p.proname <> '_last_move'
+  AND has_function_privilege('public', p.oid, 'EXECUTE') AND p.prosrc NOT IN ('lf_as_owner', 'lf_as_owner_unchecked') AND p.proname NOT LIKE '\_move%' AND p.proname <> '_last_move'
 ORDER BY 1;
 SELECT p.proname AS trigger_and_public FROM pg_proc p
 WHERE p.pronamespace = 'lead_funnel'::regnamespace AND p.prorettype = 'trigger'::regtype AND has_function_privilege('public', p.oid, 'EXECUTE');
@@ -85,6 +85,7 @@ FROM unnest(ARRAY[$$attach('pr.leads', 'stage', 'mine')$$, $$detach('pr leads')$
                   $$unmap_stage('pr leads', 'x')$$, $$set_mode('pr leads', 'observe')$$, $$allow('pr leads', 'lead', 'won')$$,
                   $$forbid('pr leads', 'lead', 'won')$$, $$grant_override('pr leads', 'regress_lf_writer')$$, $$verify('pr leads')$$,
                   $$reconcile('pr leads')$$, $$rebuild('pr leads')$$, $$compact()$$, $$grant_reader('regress_lf_writer')$$, $$revoke_reader('x')$$,
+                  $$set_sla('pr leads', 'mql', '1 hour')$$, $$create_calendar('mine', 'UTC')$$, $$_set_sla('pr leads', 'mql', '1 hour', '24x7', NULL, NULL)$$,
                   $$_allow('pr leads', 'lead', 'won', false, NULL, NULL, NULL, false, 'statement', NULL, NULL, NULL, NULL, false, NULL)$$, $$_set_mode('pr leads', 'observe')$$,
                   $$_mark(1, 'truncate')$$, $$_set_state(1, 1, NULL, 'won', NULL, NULL, NULL, NULL, NULL, NULL, NULL)$$, $$_table_state(1)$$,
                   $$_invalidate('pr.leads')$$, $$_lock_statistics(1)$$, $$_grant_reading('regress_lf_writer')$$]) AS call;
@@ -94,9 +95,11 @@ SELECT lead, from_stage, to_stage, origin, role_name FROM lead_funnel.funnel_his
 
 -- the owner sees its own funnel, the other one the other, a reader both, everybody none
 SELECT lead_funnel.grant_reader('regress_lf_reader');
+SELECT lead_funnel.set_sla(f, 'lead', '1 hour', valid_from => '-infinity') FROM unnest('{pr leads,pr others}'::name[]) f;
 CREATE FUNCTION pr.seen() RETURNS TABLE (view name, funnels text[]) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR view IN SELECT relname FROM pg_class WHERE relnamespace = 'lead_funnel'::regnamespace AND relkind = 'v' AND relname NOT LIKE '\_%' ORDER BY 1 LOOP
+    FOR view IN SELECT relname FROM pg_class AS c WHERE relnamespace = 'lead_funnel'::regnamespace AND relkind = 'v' AND relname NOT LIKE '\_%'
+        AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attnum = 1 AND attname = 'funnel') AND relname <> 'lead_events' ORDER BY 1 LOOP
         EXECUTE format('SELECT array_agg(DISTINCT funnel ORDER BY funnel) FROM lead_funnel.%I WHERE funnel LIKE ''pr %%''', view) INTO funnels;
         RETURN NEXT;
     END LOOP;

@@ -1,0 +1,50 @@
+-- what scores and events are measured by: leads with a model of 20 rules, and the same as CASE and in PL/pgSQL
+CREATE TABLE scored AS
+SELECT i AS id, 'Company ' || i AS company, (ARRAY['software', 'finance', 'insurance', 'retail', 'education', 'logistics'])[1 + i * 7::bigint % 6] AS industry,
+    (i * 7919::bigint % 1000)::int AS employees, (ARRAY['DE', 'AT', 'CH', 'US', 'FR'])[1 + i * 13::bigint % 5] AS country,
+    (ARRAY['Head of Sales', 'CEO', 'Intern', 'Developer', 'VP Marketing'])[1 + i * 3::bigint % 5] AS title, 'user' || i || '@example.com' AS email,
+    (i * 31::bigint % 50)::int AS page_views, (i * 17::bigint % 9)::int AS downloads, now() - (i * 7919::bigint % 90) * interval '1 day' AS last_visit_at,
+    i % 11 = 0 AS demo_requested, (i * 101::bigint % 100000)::numeric(10, 2) AS revenue,
+    CASE WHEN i % 4 > 0 THEN (ARRAY['web', 'fair', 'ads'])[1 + i % 3] END AS source
+FROM generate_series(1, :leads) AS i;
+
+CREATE TABLE rule (n int, attribute text, operator text, operand text, points int, grp text, condition text);
+INSERT INTO rule
+VALUES (1, 'industry', 'in', '{software,finance,insurance}', 30, 'industry', $$l.industry IN ('software', 'finance', 'insurance')$$),
+    (2, 'industry', '=', 'education', -10, 'industry', $$l.industry = 'education'$$), (3, 'industry', '=', 'retail', 5, 'industry', $$l.industry = 'retail'$$),
+    (4, 'employees', 'between', '{50,500}', 25, 'size', 'l.employees BETWEEN 50 AND 500'), (5, 'employees', '>', '500', 15, 'size', 'l.employees > 500'),
+    (6, 'employees', '<', '5', -20, 'size', 'l.employees < 5'), (7, 'country', 'in', '{DE,AT,CH}', 20, 'location', $$l.country IN ('DE', 'AT', 'CH')$$),
+    (8, 'country', '=', 'US', 10, 'location', $$l.country = 'US'$$), (9, 'country', 'is null', NULL, -5, 'location', 'l.country IS NULL'),
+    (10, 'title', 'like', 'Head%', 10, 'contact', $$l.title LIKE 'Head%'$$), (11, 'title', '=', 'CEO', 15, 'contact', $$l.title = 'CEO'$$),
+    (12, 'title', '=', 'Intern', -20, 'contact', $$l.title = 'Intern'$$), (13, 'page_views', '>=', '3', 5, 'use', 'l.page_views >= 3'),
+    (14, 'page_views', '>=', '8', 7, 'use', 'l.page_views >= 8'), (15, 'downloads', '>=', '1', 10, 'use', 'l.downloads >= 1'),
+    (16, 'last_visit_at', 'within', '7 days', 30, 'recency', $$l.last_visit_at BETWEEN now() - interval '7 days' AND now()$$),
+    (17, 'last_visit_at', 'within', '30 days', 10, 'recency', $$l.last_visit_at BETWEEN now() - interval '30 days' AND now()$$),
+    (18, 'demo_requested', '=', 'true', 40, NULL, 'l.demo_requested'), (19, 'revenue', '>=', '50000', 10, NULL, 'l.revenue >= 50000'),
+    (20, 'source', '=', 'fair', 5, NULL, $$l.source = 'fair'$$);
+SELECT lead_funnel.create_model('bench');
+SELECT lead_funnel.add_rule('bench', 'fit', attribute, operator, operand, points, grp) FROM rule ORDER BY n;
+SELECT lead_funnel.activate_model('bench');
+-- one after the other, with a variable, as one would write it
+DO $$
+BEGIN
+    EXECUTE format('CREATE FUNCTION score_plpgsql(l scored) RETURNS int LANGUAGE plpgsql STABLE AS %L',
+        (SELECT 'DECLARE points int := 0; BEGIN ' || string_agg(format('IF %s THEN points := points + %s; END IF; ', condition, points), '' ORDER BY n) || 'RETURN points; END' FROM rule));
+END
+$$;
+
+CREATE TABLE warm AS
+SELECT i AS id, make_engagement(1 + i * 7919::bigint % 1000, timestamptz '2026-11-25' - (i * 101::bigint % 1000) * interval '1 hour', '7 days') AS warmth
+FROM generate_series(1, :leads * 10) AS i;
+CREATE INDEX ON warm (warmth);
+
+CREATE TABLE leads (id int PRIMARY KEY, stage lead_stage NOT NULL DEFAULT 'lead', name text, warmth engagement) WITH (fillfactor = 80);
+INSERT INTO leads (id, name) SELECT i, 'name of lead ' || i FROM generate_series(1, :leads) AS i;
+SELECT lead_funnel.attach('leads', 'stage', 'scoring');
+SELECT lead_funnel.set_event_type('bench', 'visit', 1), lead_funnel.set_scoring('scoring', 'bench');
+CREATE TABLE bare_event (
+    lead_id int NOT NULL, event_type text NOT NULL, happened_at timestamptz NOT NULL, recorded_at timestamptz NOT NULL DEFAULT now(),
+    points float8 NOT NULL, source text NOT NULL, external_id text NOT NULL, UNIQUE (external_id, source));
+CREATE INDEX ON bare_event (lead_id, happened_at);
+CREATE SEQUENCE event_number;
+VACUUM ANALYZE scored, warm, leads;

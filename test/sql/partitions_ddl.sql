@@ -1,0 +1,57 @@
+-- ATTACH PARTITION of rows that cannot come in, or come in again; DETACH PARTITION CONCURRENTLY, in transactions of its own
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS lead_funnel;
+
+CREATE SCHEMA pd;
+SET search_path = pd, public;
+\set ECHO none
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set oracle :abs_srcdir '/sql/oracle.psql'
+\i :oracle
+\set ECHO all
+\set VERBOSITY terse
+
+CREATE TABLE l (id int, region text, status text, handed timestamptz) PARTITION BY LIST (region);
+CREATE TABLE l1 PARTITION OF l FOR VALUES IN ('a');
+CREATE TABLE l2 PARTITION OF l FOR VALUES IN ('b');
+SELECT lead_funnel.attach('l', 'status', key_column => 'id', handover_column => 'handed', preset => 'open');
+RESET client_min_messages;
+CREATE VIEW moves AS
+SELECT lead_id AS lead, string_agg(coalesce(from_stage, '-') || '>' || coalesce(to_stage, '-') || CASE origin WHEN 'write' THEN '' ELSE ' (' || origin || ')' END,
+                                   ', ' ORDER BY move) AS moves
+FROM lead_funnel.funnel_history WHERE funnel = 'l' GROUP BY lead_id;
+CREATE FUNCTION l_check() RETURNS TABLE (problem text, what text) LANGUAGE sql AS
+$$ SELECT * FROM check_funnel('l', 'SELECT id AS lead, status AS stage FROM l') $$;
+INSERT INTO l VALUES (1, 'a', 'mql'), (2, 'b', 'mql'), (3, 'b', 'sal');
+
+-- the leads of a partition that is detached are out of the funnel, whichever way it goes
+ALTER TABLE l DETACH PARTITION l2 CONCURRENTLY;
+SELECT * FROM moves ORDER BY lead;
+SELECT * FROM l_check();
+UPDATE l2 SET status = 'anything' WHERE id = 3;
+
+-- neither a status that means nothing nor a second row of a lead comes in
+ALTER TABLE l ATTACH PARTITION l2 FOR VALUES IN ('b');
+UPDATE l2 SET status = 'sql' WHERE id = 3;
+INSERT INTO l2 VALUES (1, 'b', 'won');
+ALTER TABLE l ATTACH PARTITION l2 FOR VALUES IN ('b');
+DELETE FROM l2 WHERE id = 1;
+ALTER TABLE l ATTACH PARTITION l2 FOR VALUES IN ('b');
+SELECT * FROM moves ORDER BY lead;
+SELECT * FROM l_check();
+
+-- nor does a table that is a funnel of its own
+CREATE TABLE own (id int PRIMARY KEY, region text, status text, handed timestamptz);
+SELECT lead_funnel.attach('own', 'status');
+ALTER TABLE l ATTACH PARTITION own FOR VALUES IN ('c');
+
+-- a hand-over that was given before is not given again by a move to another partition
+UPDATE l SET handed = '2026-01-01 12:00+00' WHERE id = 1;
+UPDATE l SET region = 'b' WHERE id = 1;
+SELECT * FROM moves ORDER BY lead;
+SELECT lead_id, handed_over_at = '2026-01-01 12:00+00' AS kept FROM lead_funnel.lead_milestones WHERE funnel = 'l' AND lead_id = 1;
+SELECT * FROM l_check();
+
+SET client_min_messages = warning;
+SELECT lead_funnel.detach(f.name, purge => true) FROM lead_funnel.funnel AS f WHERE f.name IN ('l', 'own');
+DROP SCHEMA pd CASCADE;
