@@ -1339,6 +1339,8 @@ BEGIN
         DELETE FROM lead_funnel.rule AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.rule_version AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.override_role AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.handshake AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.reason_code AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.sla AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id;
     END IF;
