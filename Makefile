@@ -25,6 +25,7 @@ OBJS = \
 	src/stats.o \
 	src/event.o \
 	src/moves.o \
+	src/handshake.o \
 	src/queue.o \
 	src/settle.o \
 	src/fold.o \

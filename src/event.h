@@ -64,6 +64,9 @@ typedef struct Event
 	char		breach;			/* what it broke, if it was let pass */
 	bool		overridden;
 	char	   *shown_key;		/* the old key, if it has been parked */
+	char		by_right;		/* origin of a move that no rule is asked
+								 * about: undo, expiry; 0: none */
+	int32		undoes;			/* the move that it takes back */
 } Event;
 
 /* What is read points into the rows. */

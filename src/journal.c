@@ -71,9 +71,9 @@ lf_origin_name(char origin)
 			return "violation";
 		case 'a':
 			return "automatic";
-		case 'x':
+		case LF_ORIGIN_EXPIRY:
 			return "expiry";
-		case 'u':
+		case LF_ORIGIN_UNDO:
 			return "undo";
 		case 'i':
 			return "import";
@@ -291,6 +291,7 @@ read_row(HeapTuple tuple, TupleDesc desc, JournalRow *row)
 	row->cycle = DatumGetInt32(VALUE(JOURNAL_CYCLE));
 	row->cycle_move = DatumGetInt32(VALUE(JOURNAL_CYCLE_MOVE));
 	row->epoch = DatumGetInt32(VALUE(JOURNAL_EPOCH));
+	row->undoes = IS_NULL(JOURNAL_UNDOES) ? 0 : DatumGetInt32(VALUE(JOURNAL_UNDOES));
 	row->from_stage = STAGE(JOURNAL_FROM_STAGE);
 	row->furthest_stage = STAGE(JOURNAL_FURTHEST_STAGE);
 	row->kind = DatumGetChar(VALUE(JOURNAL_KIND));
@@ -479,6 +480,68 @@ lf_journal_last(int32 funnel_id, const LeadKey *key, Lead *lead)
 	lf_journal_close(writer);
 }
 
+/* Copies of all rows of a lead, the oldest first. */
+static List *
+all_tuples(JournalWriter *writer, const Lead *lead)
+{
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	List	   *result = NIL;
+	HeapTuple	tuple;
+
+	if (lead->key.is_integer)
+		ScanKeyInit(&keys[0], JOURNAL_LEAD_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(lead->key.id));
+	else
+	{
+		ScanKeyInit(&keys[0], JOURNAL_LEAD_KEY, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(lead->key.key));
+		keys[0].sk_collation = C_COLLATION_OID;
+	}
+	ScanKeyInit(&keys[1], JOURNAL_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(lead->funnel_id));
+	scan = systable_beginscan_ordered(writer->rel, index_of(writer, &lead->key), SnapshotSelf, lengthof(keys), keys);
+	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
+		result = lappend(result, heap_copytuple(tuple));
+	systable_endscan_ordered(scan);
+	return result;
+}
+
+/* The columns that only people want to know. */
+static void
+read_circumstances(HeapTuple tuple, TupleDesc desc, JournalRow *row)
+{
+	static const AttrNumber attnums[] = {JOURNAL_FROM_STATUS, JOURNAL_TO_STATUS, JOURNAL_ACTOR, JOURNAL_ROLE_NAME, JOURNAL_REASON, JOURNAL_NOTE};
+	text	  **places[] = {&row->from_status, &row->state.status, &row->actor, &row->role_name, &row->reason, &row->note};
+
+	for (int i = 0; i < lengthof(attnums); i++)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, attnums[i], desc, &isnull);
+
+		*places[i] = isnull ? NULL : DatumGetTextPP(value);
+	}
+}
+
+List *
+lf_journal_counted_rows(JournalWriter *writer, const Lead *lead)
+{
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	lf_journal_write(writer);
+	foreach(cell, all_tuples(writer, lead))
+	{
+		JournalRow *row = palloc(sizeof(JournalRow));
+
+		read_row(lfirst(cell), RelationGetDescr(writer->rel), row);
+		read_circumstances(lfirst(cell), RelationGetDescr(writer->rel), row);
+		row->key = lead->key;
+		/* an undo takes the place of the move and of what came after it */
+		while (row->undoes != 0 && result != NIL && ((JournalRow *) llast(result))->move >= row->undoes)
+			result = list_delete_last(result);
+		result = lappend(result, row);
+	}
+	return result;
+}
+
 /* ---------- writing ---------- */
 
 static void
@@ -575,6 +638,7 @@ form_row(Relation rel, int32 funnel_id, const JournalRow *row)
 	values[JOURNAL_EPOCH - 1] = Int32GetDatum(row->epoch);
 	nulls[JOURNAL_EPOCH - 1] = false;
 	put_int(values, nulls, JOURNAL_RULES_VERSION, row->rules_version);
+	put_int(values, nulls, JOURNAL_UNDOES, row->undoes);
 	put_stage(values, nulls, JOURNAL_FROM_STAGE, row->from_stage);
 	put_stage(values, nulls, JOURNAL_TO_STAGE, to);
 	put_stage(values, nulls, JOURNAL_FURTHEST_STAGE, row->furthest_stage);
@@ -831,31 +895,13 @@ lf_journal_rename(JournalWriter *writer, Lead *from, Lead *to, CommandId cmin)
 	TupleDesc	desc = RelationGetDescr(writer->rel);
 	int			moves = to->has_last ? to->last.move : 0;
 	int			cycles = to->has_last ? to->last.cycle : 0;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	List	   *rows = NIL;
 	ListCell   *cell;
-	HeapTuple	tuple;
 
 	lf_journal_write(writer);
 	/* rows that this very command has written cannot be deleted by it */
 	CommandCounterIncrement();
-	if (from->key.is_integer)
-		ScanKeyInit(&keys[0], JOURNAL_LEAD_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(from->key.id));
-	else
-	{
-		ScanKeyInit(&keys[0], JOURNAL_LEAD_KEY, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(from->key.key));
-		keys[0].sk_collation = C_COLLATION_OID;
-	}
-	ScanKeyInit(&keys[1], JOURNAL_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(from->funnel_id));
-	scan = systable_beginscan_ordered(writer->rel, index_of(writer, &from->key), SnapshotSelf, lengthof(keys), keys);
-
 	/* first all, since the new versions may lie ahead of the scan */
-	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
-		rows = lappend(rows, heap_copytuple(tuple));
-	systable_endscan_ordered(scan);
-
-	foreach(cell, rows)
+	foreach(cell, all_tuples(writer, from))
 	{
 		HeapTuple	old = lfirst(cell);
 		Datum		values[JOURNAL_COLUMNS];
@@ -870,6 +916,8 @@ lf_journal_rename(JournalWriter *writer, Lead *from, Lead *to, CommandId cmin)
 		values[JOURNAL_MOVE - 1] = Int32GetDatum(move);
 		values[JOURNAL_CYCLE - 1] = Int32GetDatum(DatumGetInt32(values[JOURNAL_CYCLE - 1]) + cycles);
 		values[JOURNAL_CYCLE_MOVE - 1] = Int32GetDatum(DatumGetInt32(values[JOURNAL_CYCLE_MOVE - 1]) + moves);
+		if (!nulls[JOURNAL_UNDOES - 1])
+			values[JOURNAL_UNDOES - 1] = Int32GetDatum(DatumGetInt32(values[JOURNAL_UNDOES - 1]) + moves);
 		/* delete and insert, so that one path knows about indexes */
 		simple_heap_delete(writer->rel, &old->t_self);
 		add_tuple(writer, to->funnel_id, move, &to->key, cmin, heap_form_tuple(desc, values, nulls));

@@ -12,6 +12,7 @@
 #define LEAD_FUNNEL_JOURNAL_H
 
 #include "access/htup.h"
+#include "nodes/pg_list.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
@@ -61,12 +62,15 @@ enum
 #define LF_KIND_CHANGE	'c'		/* of a dimension, the value or the hand-over */
 #define LF_KIND_KEY		'k'		/* the lead got another key */
 #define LF_KIND_MARKER	't'		/* all leads left at once */
+#define LF_KIND_UNDO	'u'		/* a move is taken back: no move of its own */
 
 /* Where it came from; the words are in lf_origin_name(). */
 #define LF_ORIGIN_WRITE		'w'
 #define LF_ORIGIN_BACKFILL	'b'
 #define LF_ORIGIN_OVERRIDE	'o'
 #define LF_ORIGIN_VIOLATION 'v'
+#define LF_ORIGIN_EXPIRY	'x'
+#define LF_ORIGIN_UNDO		'u'
 #define LF_ORIGIN_EXCLUDE	's'
 #define LF_ORIGIN_DELETE	'd'
 #define LF_ORIGIN_TRUNCATE	't'
@@ -85,6 +89,7 @@ typedef struct JournalRow
 	int32		cycle_move;
 	int32		epoch;
 	int32		rules_version;	/* 0: none */
+	int32		undoes;			/* the move taken back; 0: none */
 	LeadStage	from_stage;
 	LeadStage	furthest_stage;
 	char		kind;
@@ -130,6 +135,13 @@ extern void lf_journal_close(JournalWriter *writer);
  * the order of lf_lead_compare().
  */
 extern void lf_journal_find(JournalWriter *writer, Lead **leads, int count);
+
+/*
+ * The rows of a lead that count, the oldest first, with all their columns:
+ * neither moves that were taken back nor what came between a move and its undo.
+ * They are in the present memory context.
+ */
+extern List *lf_journal_counted_rows(JournalWriter *writer, const Lead *lead);
 
 /* Adds a row, which is the lead's last one from now on. */
 extern void lf_journal_add(JournalWriter *writer, Lead *lead, JournalRow *row);

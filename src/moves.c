@@ -30,6 +30,7 @@
 #include "calendar.h"
 #include "commit_gate.h"
 #include "compat.h"
+#include "handshake.h"
 #include "moves.h"
 #include "settings.h"
 #include "stats.h"
@@ -135,6 +136,16 @@ continue_journal(const Funnel *funnel, const Lead *lead, const LeadState *state,
 		row->furthest_stage = LF_STAGE_NONE;
 		row->handed_over_at = 0;
 	}
+
+	/*
+	 * Entering mql hands over, unless a column says when that is; back with
+	 * marketing, a lead is not handed over any more.
+	 */
+	if (state->stage == LF_STAGE_LEAD || state->stage == LF_STAGE_NURTURE)
+		row->handed_over_at = 0;
+	else if (state->stage == LF_STAGE_MQL && funnel->attnum[LF_COL_HANDOVER] == InvalidAttrNumber)
+		row->handed_over_at = effective_at;
+
 	if (lf_stage_ends_cycle(state->stage))
 		row->cycle_ended = true;
 	if (lf_stage_on_path(state->stage) && state->stage > row->furthest_stage)
@@ -240,6 +251,8 @@ lf_moves_judge(const Funnel *funnel, Event *event)
 
 	if (move.to == LF_STAGE_NONE || move.from == move.to)
 		return;
+	if (lf_by_right != NULL && lf_handshake_claim(funnel, event))
+		return;
 	/* who comes back is judged when it is known where it was */
 	if (move.from == LF_STAGE_NONE && event->has_old)
 		return;
@@ -318,7 +331,9 @@ describe_writer(const Event *event, JournalRow *row)
 		row->score = event->evidence.score;
 	}
 	row->breach = event->breach;
-	if (event->breach != LF_BREACH_NONE)
+	if (event->by_right)
+		row->origin = event->by_right;
+	else if (event->breach != LF_BREACH_NONE)
 		row->origin = event->overridden ? LF_ORIGIN_OVERRIDE : LF_ORIGIN_VIOLATION;
 	else
 		row->origin = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ?
@@ -412,13 +427,7 @@ write_move(JournalWriter *writer, const Funnel *funnel, Event *event, Lead *lead
 	if (event->has_old)
 		row.from_status = event->old.status;
 
-	/* the hand-over: as the column says, else the entry to mql */
-	if (event->keeps_handover)
-	{
-		if (row.kind == LF_KIND_MOVE && event->new.stage == LF_STAGE_MQL && row.handed_over_at == 0)
-			row.handed_over_at = effective_at;
-	}
-	else if (event->handover_given)
+	if (event->handover_given && !event->keeps_handover)
 		row.handed_over_at = event->handed_over_at;
 
 	if (row.kind == LF_KIND_CHANGE && lead->has_last &&
@@ -428,6 +437,74 @@ write_move(JournalWriter *writer, const Funnel *funnel, Event *event, Lead *lead
 	write_row(writer, funnel, lead, &row);
 	if (row.kind == LF_KIND_MOVE && event->breach == LF_BREACH_NONE)
 		lf_commit_gate_note(funnel, lead, &move, refuses(funnel));
+}
+
+/* Counts as if the moves from this one on had not been. */
+static void
+take_back_numbers(const Funnel *funnel, const List *rows, int from)
+{
+	for (int i = from; i < list_length(rows); i++)
+	{
+		const JournalRow *row = list_nth(rows, i);
+		const JournalRow *before = list_nth(rows, i - 1);
+		bool		moved = row->kind == LF_KIND_MOVE;
+
+		if (moved || !lf_state_equal(&before->state, &row->state))
+			lf_stats_take_back(funnel->funnel_id, moved ? LF_DELTA_FLOW : LF_DELTA_ADJUSTMENT,
+							   lf_local_day(row->effective_at, funnel->tz), &before->state, &row->state);
+	}
+}
+
+/*
+ * The lead is again where it was before its last move, as if that had not been;
+ * dimensions and value stay what they are now.
+ */
+static void
+write_undo(JournalWriter *writer, const Funnel *funnel, const Event *event, Lead *lead)
+{
+	List	   *rows = lf_journal_counted_rows(writer, lead);
+	int			at = lf_handshake_last_move(rows);
+	const JournalRow *undone = at > 0 ? list_nth(rows, at) : NULL;
+	const JournalRow *before = at > 0 ? list_nth(rows, at - 1) : NULL;
+	JournalRow	row = {0};
+
+	if (undone == NULL || undone->move != event->undoes || before->state.stage != event->new.stage)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("the last move of lead \"%s\" was not taken back", lf_key_string(&lead->key)),
+				 errdetail("A trigger of table \"%s\" has moved the lead meanwhile.", get_rel_name(funnel->root)),
+				 errhint("Look at the triggers of the table.")));
+	continue_journal(funnel, lead, &event->new, default_effective_at(lead), &row);
+	row.kind = LF_KIND_UNDO;
+	row.undoes = undone->move;
+	row.entered_at = before->entered_at;
+	row.cycle = before->cycle;
+	row.cycle_move = before->cycle_move;
+	row.cycle_ended = before->cycle_ended;
+	row.furthest_stage = before->furthest_stage;
+	/* a date of the hand-over that was given since stays */
+	row.handed_over_at = lead->last.handed_over_at == undone->handed_over_at ?
+		before->handed_over_at : lead->last.handed_over_at;
+	row.from_status = event->old.status;
+	describe_writer(event, &row);
+	lf_journal_add(writer, lead, &row);
+	remember_move(&row);
+	take_back_numbers(funnel, rows, at);
+	if (!lf_state_equal(&before->state, &row.state))
+		lf_stats_note(funnel->funnel_id, LF_DELTA_ADJUSTMENT, lf_local_day(row.effective_at, funnel->tz),
+					  &before->state, &row.state);
+}
+
+void
+lf_moves_escalate(JournalWriter *writer, const Funnel *funnel, Lead *lead)
+{
+	JournalRow	row = {.cmin = GetCurrentCommandId(true)};
+
+	continue_journal(funnel, lead, &lead->last.state, default_effective_at(lead), &row);
+	row.origin = LF_ORIGIN_EXPIRY;
+	row.role_name = lf_role_name();
+	row.actor = setting_text(lf_setting_actor());
+	write_row(writer, funnel, lead, &row);
 }
 
 /*
@@ -511,7 +588,10 @@ lf_moves_write(JournalWriter *writer, Funnel *funnel, Event *event, Lead *lead, 
 		 */
 		if (!is_live(funnel, lead) || !lf_state_equal(&lead->last.state, &event->old))
 			lf_moves_set_state(writer, funnel, lead, &event->old, event->new_cmin);
-		write_move(writer, funnel, event, lead);
+		if (event->undoes != 0)
+			write_undo(writer, funnel, event, lead);
+		else
+			write_move(writer, funnel, event, lead);
 	}
 	else if (is_in)
 		write_move(writer, funnel, event, lead);
@@ -610,8 +690,8 @@ lf_moves_backfill(JournalWriter *writer, Funnel *funnel, Arrival **arrivals, int
 		continue_journal(funnel, lead, &arrival->state, entered_at, &row);
 		row.origin = LF_ORIGIN_BACKFILL;
 		row.role_name = lf_role_name();
-		if (arrival->handed_over_at != 0)
-			row.handed_over_at = arrival->handed_over_at;
+		/* when it entered mql is no date of its hand-over */
+		row.handed_over_at = arrival->handed_over_at;
 		write_row(writer, funnel, lead, &row);
 	}
 	lf_journal_write(writer);

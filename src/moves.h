@@ -50,6 +50,9 @@ extern void lf_moves_backfill(JournalWriter *writer, Funnel *funnel, Arrival **a
 extern void lf_moves_set_state(JournalWriter *writer, Funnel *funnel, Lead *lead, const LeadState *state,
 							   CommandId cmin);
 
+/* Journals that a hand-over is overdue, which moves no lead. */
+extern void lf_moves_escalate(JournalWriter *writer, const Funnel *funnel, Lead *lead);
+
 /* Journals that all leads leave; the table may be gone already. */
 extern void lf_moves_all_out(int32 funnel_id, Oid relid, pg_tz *tz, char origin);
 

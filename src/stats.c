@@ -72,7 +72,7 @@ current_set(void)
 
 static void
 note(int32 funnel_id, char kind, DateADT day, LeadStage from, LeadStage to,
-	 text *const *dims, const PackedNumeric *value_out, const PackedNumeric *value_in, int64 leads)
+	 text *const *dims, const PackedNumeric *value_out, const PackedNumeric *value_in, int64 leads, int sign)
 {
 	CellSet    *set = current_set();
 	CellKey		key = {.funnel_id = funnel_id,.kind = kind,.day = day,.from = from,.to = to};
@@ -80,14 +80,14 @@ note(int32 funnel_id, char kind, DateADT day, LeadStage from, LeadStage to,
 
 	memcpy(key.dims, dims, sizeof(key.dims));
 	cell = lf_cell(set, &key);
-	cell->leads += leads;
+	cell->leads += sign * leads;
 	/* a lead that moves mostly keeps its value: one sum for both sides */
 	if (lf_text_equal(value_out, value_in))
-		lf_cell_add(set, &cell->value_both, value_in, 1);
+		lf_cell_add(set, &cell->value_both, value_in, sign);
 	else
 	{
-		lf_cell_add(set, &cell->value_out, value_out, 1);
-		lf_cell_add(set, &cell->value_in, value_in, 1);
+		lf_cell_add(set, &cell->value_out, value_out, sign);
+		lf_cell_add(set, &cell->value_in, value_in, sign);
 	}
 }
 
@@ -95,19 +95,32 @@ note(int32 funnel_id, char kind, DateADT day, LeadStage from, LeadStage to,
  * A step within one set of dimensions is one delta with both stages.  If a
  * dimension changes, the lead leaves one cell and enters another.
  */
+static void
+note_step(int32 funnel_id, char kind, DateADT day, const LeadState *from, const LeadState *to, int sign)
+{
+	if (from != NULL && to != NULL && lf_same_cell(from, to))
+		note(funnel_id, kind, day, from->stage, to->stage, to->dims, from->value, to->value, 1, sign);
+	else
+	{
+		if (from != NULL)
+			note(funnel_id, kind, day, from->stage, LF_STAGE_NONE, from->dims, from->value, NULL, 1, sign);
+		if (to != NULL)
+			note(funnel_id, kind, day, LF_STAGE_NONE, to->stage, to->dims, NULL, to->value, 1, sign);
+	}
+}
+
 void
 lf_stats_note(int32 funnel_id, char kind, DateADT day,
 			  const LeadState *from, const LeadState *to)
 {
-	if (from != NULL && to != NULL && lf_same_cell(from, to))
-		note(funnel_id, kind, day, from->stage, to->stage, to->dims, from->value, to->value, 1);
-	else
-	{
-		if (from != NULL)
-			note(funnel_id, kind, day, from->stage, LF_STAGE_NONE, from->dims, from->value, NULL, 1);
-		if (to != NULL)
-			note(funnel_id, kind, day, LF_STAGE_NONE, to->stage, to->dims, NULL, to->value, 1);
-	}
+	note_step(funnel_id, kind, day, from, to, 1);
+}
+
+void
+lf_stats_take_back(int32 funnel_id, char kind, DateADT day,
+				   const LeadState *from, const LeadState *to)
+{
+	note_step(funnel_id, kind, day, from, to, -1);
 }
 
 static void
@@ -197,7 +210,7 @@ lf_stats_note_all_out(int32 funnel_id, DateADT day)
 
 		if (cell->leads != 0 || !lf_cell_is_zero(cell->value_in))
 			note(funnel_id, LF_DELTA_FLOW, day, cell->key.to, LF_STAGE_NONE, cell->key.dims,
-				 (PackedNumeric *) cell->value_in, NULL, cell->leads);
+				 (PackedNumeric *) cell->value_in, NULL, cell->leads, 1);
 	}
 	lf_stats_flush();
 }

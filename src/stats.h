@@ -23,6 +23,10 @@
 extern void lf_stats_note(int32 funnel_id, char kind, DateADT day,
 						  const LeadState *from, const LeadState *to);
 
+/* Takes back what lf_stats_note() has noted, if only for an earlier day. */
+extern void lf_stats_take_back(int32 funnel_id, char kind, DateADT day,
+							   const LeadState *from, const LeadState *to);
+
 /* Notes that all leads of the funnel leave. */
 extern void lf_stats_note_all_out(int32 funnel_id, DateADT day);
 

@@ -28,6 +28,7 @@
 #include "utils/rel.h"
 
 #include "calendar.h"
+#include "handshake.h"
 #include "moves.h"
 #include "queue.h"
 #include "stats.h"
@@ -218,8 +219,9 @@ lf_stamp(PG_FUNCTION_ARGS)
 	Datum		value;
 	bool		isnull = false;
 
-	/* a replicated row is stored as it comes */
-	if (attnum == InvalidAttrNumber || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+	/* a replicated row is stored as it comes, an undo gives the old date */
+	if (attnum == InvalidAttrNumber || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
+		lf_handshake_is_undoing(funnel, trigdata->tg_newslot))
 		return PointerGetDatum(trigdata->tg_newtuple);
 	had = lf_lead_time(funnel, trigdata->tg_trigslot, LF_COL_ENTERED, &before);
 	if (lf_lead_time(funnel, trigdata->tg_newslot, LF_COL_ENTERED, &given) && !(had && given == before))

@@ -115,7 +115,7 @@ CREATE TABLE lead_funnel.journal (
     from_stage      @extschema@.lead_stage,     -- NULL: entry
     to_stage        @extschema@.lead_stage,     -- NULL: exit
     furthest_stage  @extschema@.lead_stage,     -- of this cycle, lead to won
-    kind            "char" NOT NULL,            -- m move, c change of a dimension, value, hand-over, k key, t truncate or detach
+    kind            "char" NOT NULL,            -- m move, u undo of one, c change of a dimension, value, hand-over, k key, t truncate or detach
     origin          "char" NOT NULL,            -- see lead_funnel._origin
     cycle_ended     boolean NOT NULL,
     role_name       text,
@@ -132,7 +132,7 @@ CREATE TABLE lead_funnel.journal (
     from_status     text,                       -- raw values where they differ from the stage's label
     to_status       text,
     breach          "char",                     -- rule that was broken, see lead_funnel._constraint_name
-    undoes          integer,                    -- origin undo: the move taken back
+    undoes          integer,                    -- kind u: the move taken back, with all that came after it
     score           numeric,                    -- at the move
     qualification   @extschema@.qualification,  -- at the move
     related_key     text                        -- key rename, merge: the other key

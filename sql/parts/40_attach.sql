@@ -1337,6 +1337,8 @@ BEGIN
         DELETE FROM lead_funnel.event AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.engagement_column AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.funnel_model AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.handshake AS o WHERE o.funnel_id = f.funnel_id;
+        DELETE FROM lead_funnel.reason_code AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.sla AS o WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id;
     END IF;

@@ -114,6 +114,129 @@ COMMENT ON FUNCTION lead_funnel._move_with_actor(pg_catalog.name, pg_catalog.tex
     pg_catalog.text) IS
     'move with an actor of its own';
 
+-- How a statement finds a lead: an error unless moves of the funnel are journalled
+CREATE FUNCTION lead_funnel._target(funnel pg_catalog.name, key pg_catalog.text,
+                                    OUT relation pg_catalog.regclass, OUT key_column pg_catalog.name,
+                                    OUT stage_column pg_catalog.name, OUT stage_type pg_catalog.text,
+                                    OUT condition pg_catalog.text)
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    AS $$
+#variable_conflict use_column
+DECLARE
+    missing CONSTANT pg_catalog.text := CASE WHEN _target.funnel IS NULL THEN 'funnel'
+                                             WHEN _target.key IS NULL THEN 'key' END;
+    f pg_catalog.record;
+    c pg_catalog.record;
+BEGIN
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION '% must not be null', missing
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Give the name of a funnel and the key of a lead.';
+    END IF;
+    SELECT o.* INTO f FROM lead_funnel._funnel_of(_target.funnel) AS o;
+    IF f.status OPERATOR(pg_catalog.<>) 'active' THEN
+        RAISE EXCEPTION 'funnel "%" is %', _target.funnel, f.status
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'The move would not be journalled.',
+                  HINT = CASE WHEN f.status OPERATOR(pg_catalog.=) 'suspended' THEN 'The owner of the table ends this with lead_funnel.resume().'
+                              ELSE 'Attach a table to it again with lead_funnel.attach().' END;
+    END IF;
+    SELECT pg_catalog.format_type(s.atttypid, -1) AS stage_type,
+           pg_catalog.format_type(k.atttypid, -1) AS key_type,
+           (SELECT b.oid::pg_catalog.regtype
+            FROM pg_catalog.pg_type AS b
+            WHERE b.oid OPERATOR(pg_catalog.=) lead_funnel._base_type(f.relation, f.key_column)
+              AND b.oid OPERATOR(pg_catalog.<>) k.atttypid AND b.typtype OPERATOR(pg_catalog.=) 'e') AS enum_of_key
+    INTO c
+    FROM pg_catalog.pg_attribute AS s
+    JOIN pg_catalog.pg_attribute AS k ON k.attrelid OPERATOR(pg_catalog.=) s.attrelid
+    WHERE s.attrelid OPERATOR(pg_catalog.=) f.relation
+      AND s.attname OPERATOR(pg_catalog.=) f.stage_column
+      AND k.attname OPERATOR(pg_catalog.=) f.key_column;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the table of funnel "%" or a column of it does not exist any more', _target.funnel
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = pg_catalog.format('Its stage column was "%s", its key "%s".', f.stage_column, f.key_column),
+                  HINT = pg_catalog.format('SELECT * FROM lead_funnel.verify(%L) says what to do.', _target.funnel);
+    END IF;
+    relation := f.relation;
+    key_column := f.key_column;
+    stage_column := f.stage_column;
+    stage_type := c.stage_type;
+    -- written so that an index on the key serves; a number may be beyond the column's type
+    condition := pg_catalog.format(
+        CASE WHEN f.key_kind OPERATOR(pg_catalog.=) 'int' THEN 't.%I OPERATOR(pg_catalog.=) $1::pg_catalog.int8'
+             WHEN f.key_kind OPERATOR(pg_catalog.=) 'uuid' THEN 't.%I OPERATOR(pg_catalog.=) $1::pg_catalog.uuid'
+             -- a domain over an enum has no operators
+             WHEN c.enum_of_key IS NOT NULL THEN 't.%1$I::%3$s OPERATOR(pg_catalog.=) $1::%3$s'
+             ELSE 't.%I OPERATOR(pg_catalog.=) $1::%s' END,
+        f.key_column, c.key_type, c.enum_of_key);
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._target(pg_catalog.name, pg_catalog.text) IS
+    'table and columns of a funnel, and the condition that its row with the key $1 meets';
+
+-- wait false: no row where another session has it locked, or where there is none
+CREATE FUNCTION lead_funnel._lock_lead(funnel pg_catalog.name, key pg_catalog.text, wait pg_catalog.bool,
+                                       OUT lead pg_catalog.text, OUT stage pg_catalog.text)
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    AS $$
+#variable_conflict use_column
+DECLARE
+    t pg_catalog.record;
+BEGIN
+    SELECT o.* INTO t FROM lead_funnel._target(_lock_lead.funnel, _lock_lead.key) AS o;
+    EXECUTE pg_catalog.format('SELECT t.%I::pg_catalog.text, lead_funnel._stage_of_status($2, t.%I::pg_catalog.text) '
+                              'FROM %s AS t WHERE %s FOR NO KEY UPDATE OF t%s',
+                              t.key_column, t.stage_column, t.relation, t.condition,
+                              CASE WHEN NOT wait THEN ' SKIP LOCKED' END)
+    INTO lead, stage
+    USING _lock_lead.key, _lock_lead.funnel;
+    IF lead IS NULL AND wait THEN
+        RAISE EXCEPTION 'lead "%" does not exist in funnel "%"', _lock_lead.key, _lock_lead.funnel
+            USING ERRCODE = 'no_data_found',
+                  DETAIL = pg_catalog.format('No row of table %s that role "%s" may update has this value in column "%s".',
+                                             t.relation, CURRENT_USER, t.key_column),
+                  HINT = 'Check the key and, if the table has row security, its policies.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._lock_lead(pg_catalog.name, pg_catalog.text, pg_catalog.bool) IS
+    'key and stage of a lead, whose row is locked for an update; an error if there is none';
+
+CREATE FUNCTION lead_funnel._update_lead(funnel pg_catalog.name, key pg_catalog.text, assignments pg_catalog.text,
+                                         status pg_catalog.text, entered_at pg_catalog.timestamptz,
+                                         handed_over_at pg_catalog.timestamptz)
+    RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    AS $$
+#variable_conflict use_column
+DECLARE
+    t pg_catalog.record;
+    affected pg_catalog.int8;
+BEGIN
+    SELECT o.* INTO t FROM lead_funnel._target(_update_lead.funnel, _update_lead.key) AS o;
+    EXECUTE pg_catalog.format('UPDATE %s AS t SET %I = $2::%s%s WHERE %s', t.relation, t.stage_column, t.stage_type,
+                              _update_lead.assignments, t.condition)
+    USING _update_lead.key, _update_lead.status, _update_lead.entered_at, _update_lead.handed_over_at;
+    GET DIAGNOSTICS affected = ROW_COUNT;
+    IF affected OPERATOR(pg_catalog.>) 1 THEN
+        RAISE EXCEPTION 'several rows of table % have the key "%"', t.relation, _update_lead.key
+            USING ERRCODE = 'cardinality_violation',
+                  DETAIL = pg_catalog.format('A lead of funnel "%s" is known by its key, column "%s".', _update_lead.funnel, t.key_column),
+                  HINT = 'Remove the duplicate rows.';
+    ELSIF affected OPERATOR(pg_catalog.=) 0 THEN
+        RAISE EXCEPTION 'lead "%" was not moved', _update_lead.key
+            USING ERRCODE = 'triggered_action_exception',
+                  DETAIL = pg_catalog.format('A trigger or rule of table %s kept the row from being updated.', t.relation),
+                  HINT = 'Look at the BEFORE triggers of the table.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._update_lead(pg_catalog.name, pg_catalog.text, pg_catalog.text, pg_catalog.text,
+    pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+    'update of the status $2 of one lead and, with further assignments, of the dates $3 and $4';
+
 CREATE FUNCTION lead_funnel._move(funnel pg_catalog.name, key pg_catalog.text, wanted @extschema@.lead_stage,
                                   reason pg_catalog.text, note pg_catalog.text, actor pg_catalog.text)
     RETURNS TABLE (lead pg_catalog.text, from_stage @extschema@.lead_stage, to_stage @extschema@.lead_stage,
@@ -125,12 +248,8 @@ DECLARE
     missing CONSTANT pg_catalog.text := CASE WHEN _move.funnel IS NULL THEN 'funnel'
                                              WHEN _move.key IS NULL THEN 'key'
                                              WHEN _move.wanted IS NULL THEN 'to_stage' END;
-    f pg_catalog.record;
-    c pg_catalog.record;
-    condition pg_catalog.text;
     found_lead pg_catalog.text;
     old_stage pg_catalog.text;
-    affected pg_catalog.int8;
     before pg_catalog.record;
     last pg_catalog.record;
 BEGIN
@@ -138,14 +257,6 @@ BEGIN
         RAISE EXCEPTION '% must not be null', missing
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'Call it as lead_funnel.move(funnel, key, to_stage).';
-    END IF;
-    SELECT o.* INTO f FROM lead_funnel._funnel_of(_move.funnel) AS o;
-    IF f.status OPERATOR(pg_catalog.<>) 'active' THEN
-        RAISE EXCEPTION 'funnel "%" is %', _move.funnel, f.status
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = 'The move would not be journalled.',
-                  HINT = CASE WHEN f.status OPERATOR(pg_catalog.=) 'suspended' THEN 'The owner of the table ends this with lead_funnel.resume().'
-                              ELSE 'Attach a table to it again with lead_funnel.attach().' END;
     END IF;
 
     IF reason IS NOT NULL THEN
@@ -161,65 +272,15 @@ BEGIN
         RETURN;
     END IF;
 
-    SELECT pg_catalog.format_type(s.atttypid, -1) AS stage_type,
-           pg_catalog.format_type(k.atttypid, -1) AS key_type,
-           (SELECT b.oid::pg_catalog.regtype
-            FROM pg_catalog.pg_type AS b
-            WHERE b.oid OPERATOR(pg_catalog.=) lead_funnel._base_type(f.relation, f.key_column)
-              AND b.oid OPERATOR(pg_catalog.<>) k.atttypid AND b.typtype OPERATOR(pg_catalog.=) 'e') AS enum_of_key
-    INTO c
-    FROM pg_catalog.pg_attribute AS s
-    JOIN pg_catalog.pg_attribute AS k ON k.attrelid OPERATOR(pg_catalog.=) s.attrelid
-    WHERE s.attrelid OPERATOR(pg_catalog.=) f.relation
-      AND s.attname OPERATOR(pg_catalog.=) f.stage_column
-      AND k.attname OPERATOR(pg_catalog.=) f.key_column;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'the table of funnel "%" or a column of it does not exist any more', _move.funnel
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = pg_catalog.format('Its stage column was "%s", its key "%s".', f.stage_column, f.key_column),
-                  HINT = pg_catalog.format('SELECT * FROM lead_funnel.verify(%L) says what to do.', _move.funnel);
-    END IF;
-
-    -- written so that an index on the key serves; a number may be beyond the column's type
-    condition := pg_catalog.format(
-        CASE WHEN f.key_kind OPERATOR(pg_catalog.=) 'int' THEN 't.%I OPERATOR(pg_catalog.=) $1::pg_catalog.int8'
-             WHEN f.key_kind OPERATOR(pg_catalog.=) 'uuid' THEN 't.%I OPERATOR(pg_catalog.=) $1::pg_catalog.uuid'
-             -- a domain over an enum has no operators
-             WHEN c.enum_of_key IS NOT NULL THEN 't.%1$I::%3$s OPERATOR(pg_catalog.=) $1::%3$s'
-             ELSE 't.%I OPERATOR(pg_catalog.=) $1::%s' END,
-        f.key_column, c.key_type, c.enum_of_key);
-    EXECUTE pg_catalog.format('SELECT t.%I::pg_catalog.text, lead_funnel._stage_of_status($2, t.%I::pg_catalog.text) '
-                              'FROM %s AS t WHERE %s FOR NO KEY UPDATE OF t',
-                              f.key_column, f.stage_column, f.relation, condition)
-    INTO found_lead, old_stage
-    USING _move.key, _move.funnel;
-    IF found_lead IS NULL THEN
-        RAISE EXCEPTION 'lead "%" does not exist in funnel "%"', _move.key, _move.funnel
-            USING ERRCODE = 'no_data_found',
-                  DETAIL = pg_catalog.format('No row of table %s that role "%s" may update has this value in column "%s".',
-                                             f.relation, CURRENT_USER, f.key_column),
-                  HINT = 'Check the key and, if the table has row security, its policies.';
-    END IF;
+    SELECT l.lead, l.stage INTO found_lead, old_stage FROM lead_funnel._lock_lead(_move.funnel, _move.key, true) AS l;
     IF old_stage OPERATOR(pg_catalog.=) _move.wanted::pg_catalog.text THEN
         RETURN QUERY SELECT found_lead, _move.wanted, _move.wanted, NULL::pg_catalog.timestamptz, NULL::pg_catalog.int4;
         RETURN;
     END IF;
 
     SELECT o.* INTO before FROM lead_funnel._last_move() AS o;
-    EXECUTE pg_catalog.format('UPDATE %s AS t SET %I = $2::%s WHERE %s', f.relation, f.stage_column, c.stage_type, condition)
-    USING _move.key, lead_funnel._status_for(_move.funnel, _move.wanted);
-    GET DIAGNOSTICS affected = ROW_COUNT;
-    IF affected OPERATOR(pg_catalog.>) 1 THEN
-        RAISE EXCEPTION 'several rows of table % have the key "%"', f.relation, _move.key
-            USING ERRCODE = 'cardinality_violation',
-                  DETAIL = pg_catalog.format('A lead of funnel "%s" is known by its key, column "%s".', _move.funnel, f.key_column),
-                  HINT = 'Remove the duplicate rows.';
-    ELSIF affected OPERATOR(pg_catalog.=) 0 THEN
-        RAISE EXCEPTION 'lead "%" was not moved', found_lead
-            USING ERRCODE = 'triggered_action_exception',
-                  DETAIL = pg_catalog.format('A trigger or rule of table %s kept the row from being updated.', f.relation),
-                  HINT = 'Look at the BEFORE triggers of the table.';
-    END IF;
+    PERFORM lead_funnel._update_lead(_move.funnel, found_lead, '', lead_funnel._status_for(_move.funnel, _move.wanted),
+                                     NULL, NULL);
 
     -- what a trigger of the user's moved meanwhile is not what we say
     SELECT o.* INTO last FROM lead_funnel._last_move() AS o;

@@ -93,16 +93,16 @@ COMMENT ON VIEW lead_funnel._stage IS
 -- Two branches, so that a condition on lead finds the index on lead_key as
 -- one on lead_id finds its own. A funnel has rows in one of them only.
 CREATE VIEW lead_funnel._lead_row AS
-SELECT j.funnel_id, j.lead_id, j.lead_id::pg_catalog.text COLLATE pg_catalog."C" AS lead,
-    j.move, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
+SELECT j.funnel_id, j.lead_id, j.lead_key, j.lead_id::pg_catalog.text COLLATE pg_catalog."C" AS lead,
+    j.move, j.undoes, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
     j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
     j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
     j.actor, j.role_name, j.reason, j.note, j.score, j.qualification
 FROM lead_funnel.journal j
 WHERE j.lead_id IS NOT NULL
 UNION ALL
-SELECT j.funnel_id, j.lead_id, j.lead_key,
-    j.move, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
+SELECT j.funnel_id, j.lead_id, j.lead_key, j.lead_key,
+    j.move, j.undoes, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
     j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
     j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
     j.actor, j.role_name, j.reason, j.note, j.score, j.qualification
@@ -110,6 +110,33 @@ FROM lead_funnel.journal j
 WHERE j.lead_key IS NOT NULL;
 COMMENT ON VIEW lead_funnel._lead_row IS
     'one row per journal row of a lead, with its key as text; no markers';
+
+-- An undo takes the place of the move that it takes back and of what came in
+-- between; undoes are few, so the rows are compared with a small set of them.
+CREATE VIEW lead_funnel._counted_row AS
+SELECT j.funnel_id, j.lead_id, j.lead_key, j.lead_id::pg_catalog.text COLLATE pg_catalog."C" AS lead,
+    j.move, j.undoes, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
+    j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
+    j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
+    j.actor, j.role_name, j.reason, j.note
+FROM lead_funnel.journal j
+WHERE j.lead_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM lead_funnel.journal u
+                    WHERE u.lead_id = j.lead_id AND u.funnel_id = j.funnel_id AND u.undoes IS NOT NULL
+                      AND u.undoes <= j.move AND u.move > j.move)
+UNION ALL
+SELECT j.funnel_id, j.lead_id, j.lead_key, j.lead_key,
+    j.move, j.undoes, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
+    j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
+    j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
+    j.actor, j.role_name, j.reason, j.note
+FROM lead_funnel.journal j
+WHERE j.lead_key IS NOT NULL
+    AND NOT EXISTS (SELECT FROM lead_funnel.journal u
+                    WHERE u.lead_key = j.lead_key AND u.funnel_id = j.funnel_id AND u.undoes IS NOT NULL
+                      AND u.undoes <= j.move AND u.move > j.move);
+COMMENT ON VIEW lead_funnel._counted_row IS
+    'one row per journal row of a lead that counts: no moves that were taken back; an undo (kind u) counts as a change';
 
 CREATE VIEW lead_funnel._marker AS
 SELECT j.funnel_id, j.epoch, j.effective_at, j.recorded_at, j.cycle, j.move, j.origin, j.rules_version,
@@ -137,7 +164,8 @@ COMMENT ON VIEW lead_funnel._lead_state IS
 
 -- The statistics as the journal has them, not looking at what is stored. A
 -- row of a lead brings it into a cell; the row after it, or the marker that
--- ends its epoch, takes it out again. Key renames (k) do neither. Steps are
+-- ends its epoch, takes it out again. Key renames (k) do neither. An undo (u) is
+-- a change from where the lead was before the move taken back. Steps are
 -- counted first and spread over columns then: that halves the time.
 CREATE VIEW lead_funnel._journal_flow AS
 SELECT c.funnel_id, c.day, c.stage, c.source, c.campaign, c.owner, c.segment, c.currency,
@@ -164,13 +192,12 @@ FROM (
         pg_catalog.count(*) AS steps,
         COALESCE(pg_catalog.sum(j.value), 0) AS value
     FROM (
-        SELECT e.funnel_id, e.epoch, e.kind, e.origin, e.effective_at, e.to_stage AS stage,
+        SELECT e.funnel_id, e.epoch, CASE e.kind WHEN 'u' THEN 'c' ELSE e.kind END AS kind, e.origin, e.effective_at, e.to_stage AS stage,
             e.source, e.campaign, e.owner, e.segment, e.currency, e.value,
             pg_catalog.lead(e.epoch) OVER w AS next_epoch,
-            pg_catalog.lead(e.kind) OVER w AS next_kind,
+            pg_catalog.lead(CASE e.kind WHEN 'u' THEN 'c' ELSE e.kind END) OVER w AS next_kind,
             pg_catalog.lead(e.effective_at) OVER w AS next_at
-        FROM lead_funnel.journal e
-        WHERE e.lead_id IS NOT NULL OR e.lead_key IS NOT NULL
+        FROM lead_funnel._counted_row e
         WINDOW w AS (PARTITION BY e.funnel_id, e.lead_id, e.lead_key ORDER BY e.move)
     ) j
     JOIN lead_funnel.funnel f ON f.funnel_id = j.funnel_id
@@ -445,7 +472,7 @@ CROSS JOIN LATERAL (
     WINDOW w AS (PARTITION BY s.stage ORDER BY n.n ROWS UNBOUNDED PRECEDING)
 ) d;
 COMMENT ON VIEW lead_funnel.funnel_daily IS
-    'one row per day and stage, from the first day of the funnel to today, no day missing. Leads behind entries: funnel_history WHERE to_stage = stage AND effective_day = day AND origin <> ''backfill''; behind opening: the same with origin = ''backfill''; behind exits: lead_visits WHERE exited_day = day; behind stock: lead_visits WHERE entered_day <= day AND (exited_day > day OR exited_day IS NULL)';
+    'one row per day and stage, from the first day of the funnel to today, no day missing. Leads behind entries: funnel_history WHERE to_stage = stage AND effective_day = day AND origin <> ''backfill'' AND undoes IS NULL AND undone_by IS NULL; behind opening: the same with origin = ''backfill''; behind exits: lead_visits WHERE exited_day = day; behind stock: lead_visits WHERE entered_day <= day AND (exited_day > day OR exited_day IS NULL)';
 COMMENT ON COLUMN lead_funnel.funnel_daily.funnel IS 'name of the funnel';
 COMMENT ON COLUMN lead_funnel.funnel_daily.day IS 'day in the time zone of the funnel';
 COMMENT ON COLUMN lead_funnel.funnel_daily.stage IS 'stage';
@@ -496,7 +523,7 @@ CROSS JOIN LATERAL (
         OR pg_catalog.sum(p.value_adjustments) <> 0
 ) c;
 COMMENT ON VIEW lead_funnel.funnel_flow IS
-    'one row per day, stage and dimensions with a change. Leads behind entries: funnel_history WHERE to_stage = stage AND effective_day = day AND origin <> ''backfill'' with these dimensions; behind opening: the same with origin = ''backfill''; behind exits: lead_visits WHERE exited_day = day with this stage, dimensions as of entry';
+    'one row per day, stage and dimensions with a change. Leads behind entries: funnel_history WHERE to_stage = stage AND effective_day = day AND origin <> ''backfill'' AND undoes IS NULL AND undone_by IS NULL with these dimensions; behind opening: the same with origin = ''backfill''; behind exits: lead_visits WHERE exited_day = day with this stage, dimensions as of entry';
 COMMENT ON COLUMN lead_funnel.funnel_flow.funnel IS 'name of the funnel';
 COMMENT ON COLUMN lead_funnel.funnel_flow.day IS 'day in the time zone of the funnel';
 COMMENT ON COLUMN lead_funnel.funnel_flow.stage IS 'stage';
@@ -542,22 +569,30 @@ SELECT r.funnel,
     COALESCE(j.currency, '(none)') AS currency,
     j.value,
     j.score,
-    j.qualification::pg_catalog.text AS qualification
+    j.qualification::pg_catalog.text AS qualification,
+    j.undoes,
+    -- looked for only where it is asked for, and only in the lead's own rows
+    CASE WHEN j.lead_id IS NOT NULL
+        THEN (SELECT pg_catalog.min(u.move) FROM lead_funnel.journal u
+              WHERE u.lead_id = j.lead_id AND u.funnel_id = j.funnel_id AND u.undoes = j.move AND u.move > j.move)
+        ELSE (SELECT pg_catalog.min(u.move) FROM lead_funnel.journal u
+              WHERE u.lead_key = j.lead AND u.funnel_id = j.funnel_id AND u.undoes = j.move AND u.move > j.move)
+    END AS undone_by
 FROM lead_funnel._readable r
 JOIN (
     SELECT m.funnel_id, m.lead, m.lead_id, m.cycle, m.move, m.from_stage, m.to_stage, m.from_status, m.to_status,
         m.effective_at, m.recorded_at, m.actor, m.role_name, m.reason, m.note, m.origin, m.rules_version,
-        m.source, m.campaign, m.owner, m.segment, m.currency, m.value, m.score, m.qualification
+        m.source, m.campaign, m.owner, m.segment, m.currency, m.value, m.score, m.qualification, m.undoes
     FROM lead_funnel._lead_row m
-    WHERE m.kind = 'm'
+    WHERE m.kind IN ('m', 'u')
     UNION ALL
     SELECT t.funnel_id, NULL, NULL, t.cycle, t.move, NULL, NULL, NULL, NULL,
         t.effective_at, t.recorded_at, t.actor, t.role_name, t.reason, t.note, t.origin, t.rules_version,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM lead_funnel._marker t
 ) j ON j.funnel_id = r.funnel_id;
 COMMENT ON VIEW lead_funnel.funnel_history IS
-    'one row per move of a lead, entry and exit included, and one without a lead per truncate or detach, which takes all leads out of the funnel. Leads behind a move: WHERE from_stage = ... AND to_stage = ...';
+    'one row per move of a lead, entry and exit included, also of one that was taken back, and one without a lead per truncate or detach, which takes all leads out of the funnel. Moves that count: WHERE undoes IS NULL AND undone_by IS NULL. Leads behind a move: WHERE from_stage = ... AND to_stage = ...';
 COMMENT ON COLUMN lead_funnel.funnel_history.funnel IS 'name of the funnel';
 COMMENT ON COLUMN lead_funnel.funnel_history.lead IS 'key of the lead as text';
 COMMENT ON COLUMN lead_funnel.funnel_history.lead_id IS 'key of the lead if it is an integer, to join the lead table';
@@ -584,6 +619,8 @@ COMMENT ON COLUMN lead_funnel.funnel_history.currency IS 'currency of value afte
 COMMENT ON COLUMN lead_funnel.funnel_history.value IS 'value after the move';
 COMMENT ON COLUMN lead_funnel.funnel_history.score IS 'score at the move, as it was judged; NULL: none';
 COMMENT ON COLUMN lead_funnel.funnel_history.qualification IS 'qualification at the move, as it was judged; NULL: none';
+COMMENT ON COLUMN lead_funnel.funnel_history.undoes IS 'number of the move that this row takes back; neither of the two counts in any other view';
+COMMENT ON COLUMN lead_funnel.funnel_history.undone_by IS 'number of the row that took this move back; NULL: it counts';
 
 -- The window's partition holds the columns of the view that name a lead, so
 -- that conditions on them reach the journal's indexes.
@@ -612,7 +649,7 @@ FROM (
         pg_catalog.lead(j.effective_at) OVER w AS next_at,
         pg_catalog.lead(j.to_stage) OVER w AS next_stage
     FROM lead_funnel._readable r
-    JOIN lead_funnel._lead_row j ON j.funnel_id = r.funnel_id
+    JOIN lead_funnel._counted_row j ON j.funnel_id = r.funnel_id
     WHERE j.kind = 'm'
     WINDOW w AS (PARTITION BY j.lead_id, j.lead, j.funnel_id, r.funnel ORDER BY j.move)
 ) v
@@ -684,7 +721,7 @@ FROM (
             l.origin = 'b' AS backfilled,
             CASE WHEN l.kind = 'm' AND l.origin <> 'b' THEN l.to_stage END AS entered
         FROM lead_funnel._readable r
-        JOIN lead_funnel._lead_row l ON l.funnel_id = r.funnel_id
+        JOIN lead_funnel._counted_row l ON l.funnel_id = r.funnel_id
     ) j
     GROUP BY j.lead_id, j.lead, j.cycle, j.funnel_id, j.funnel
 ) c
@@ -698,7 +735,7 @@ COMMENT ON COLUMN lead_funnel.lead_milestones.lead_id IS 'key of the lead if it 
 COMMENT ON COLUMN lead_funnel.lead_milestones.cycle IS 'pass of the lead through the funnel, 1, 2, ...';
 COMMENT ON COLUMN lead_funnel.lead_milestones.started_at IS 'when the cycle started; NULL: before tracking began';
 COMMENT ON COLUMN lead_funnel.lead_milestones.mql_at IS 'when the lead first entered mql in this cycle; NULL: never, or known by backfill only';
-COMMENT ON COLUMN lead_funnel.lead_milestones.handed_over_at IS 'when the lead was handed over to sales in this cycle; NULL: never';
+COMMENT ON COLUMN lead_funnel.lead_milestones.handed_over_at IS 'when the lead was last handed over to sales in this cycle; NULL: never';
 COMMENT ON COLUMN lead_funnel.lead_milestones.sal_at IS 'when the lead first entered sal in this cycle; NULL: never, or known by backfill only';
 COMMENT ON COLUMN lead_funnel.lead_milestones.sql_at IS 'when the lead first entered sql in this cycle; NULL: never, or known by backfill only';
 COMMENT ON COLUMN lead_funnel.lead_milestones.opportunity_at IS 'when the lead first entered opportunity in this cycle; NULL: never, or known by backfill only';
@@ -715,6 +752,7 @@ REVOKE ALL ON
     lead_funnel._readable,
     lead_funnel._stage,
     lead_funnel._lead_row,
+    lead_funnel._counted_row,
     lead_funnel._marker,
     lead_funnel._lead_state,
     lead_funnel._journal_flow,

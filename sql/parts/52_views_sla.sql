@@ -107,7 +107,7 @@ FROM (
         pg_catalog.lead(j.to_stage) OVER w AS next_stage,
         pg_catalog.lead(j.origin) OVER w AS next_origin
     FROM lead_funnel._readable r
-    JOIN lead_funnel._lead_row j ON j.funnel_id = r.funnel_id
+    JOIN lead_funnel._counted_row j ON j.funnel_id = r.funnel_id
     WINDOW w AS (PARTITION BY j.lead_id, j.lead, j.funnel_id, r.funnel ORDER BY j.move)
 ) v
 LEFT JOIN lead_funnel._marker m ON m.funnel_id = v.funnel_id AND m.epoch = v.epoch + 1
