@@ -147,42 +147,6 @@ lf_cell(CellSet *set, const CellKey *key)
 }
 
 void
-lf_cell_add(CellSet *set, Numeric *sum, const PackedNumeric *value, int sign)
-{
-	MemoryContext previous;
-	Numeric		result;
-
-	if (value == NULL)
-		return;
-	previous = MemoryContextSwitchTo(set->cxt);
-	if (*sum == NULL)
-		result = sign > 0 ? DatumGetNumericCopy(PointerGetDatum(value)) :
-			DatumGetNumeric(DirectFunctionCall1(numeric_uminus, PointerGetDatum(value)));
-	else
-	{
-		result = DatumGetNumeric(DirectFunctionCall2(sign > 0 ? numeric_add : numeric_sub,
-													 NumericGetDatum(*sum), PointerGetDatum(value)));
-		pfree(*sum);
-	}
-	*sum = result;
-	MemoryContextSwitchTo(previous);
-}
-
-bool
-lf_cell_is_zero(Numeric value)
-{
-	return value == NULL ||
-		DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(value),
-										 NumericGetDatum(int64_to_numeric(0))));
-}
-
-Datum
-lf_cell_value(Numeric value)
-{
-	return NumericGetDatum(value ? value : int64_to_numeric(0));
-}
-
-void
 lf_put_stage(Datum *values, bool *nulls, AttrNumber attnum, LeadStage stage)
 {
 	values[attnum - 1] = LeadStageGetDatum(stage);
@@ -210,8 +174,8 @@ lf_flow_row(const Cell *cell, Datum *values, bool *nulls)
 	values[FLOW_EXITS - 1] = Int64GetDatum(cell->exits);
 	values[FLOW_ADJUSTMENTS - 1] = Int64GetDatum(cell->adjustments);
 	lf_put_stage(values, nulls, FLOW_STAGE, cell->key.to);
-	values[FLOW_VALUE_IN - 1] = lf_cell_value(cell->value_in);
-	values[FLOW_VALUE_OUT - 1] = lf_cell_value(cell->value_out);
-	values[FLOW_VALUE_ADJUSTMENTS - 1] = lf_cell_value(cell->value_adjustments);
+	values[FLOW_VALUE_IN - 1] = lf_sum_value(&cell->value_in);
+	values[FLOW_VALUE_OUT - 1] = lf_sum_value(&cell->value_out);
+	values[FLOW_VALUE_ADJUSTMENTS - 1] = lf_sum_value(&cell->value_adjustments);
 	lf_put_dims(values, nulls, FLOW_SOURCE, cell->key.dims);
 }

@@ -14,6 +14,7 @@
 #include "utils/date.h"
 
 #include "lead_row.h"
+#include "sum.h"
 
 /* Columns of our tables (sql/parts/20_tables.sql). */
 enum
@@ -79,22 +80,22 @@ typedef struct CellKey
 	text	   *dims[LF_DIM_COUNT]; /* NULL: missing */
 } CellKey;
 
-/* A cell and its amounts; a value that is NULL is zero. */
+/* A cell and its amounts. */
 typedef struct Cell
 {
 	CellKey		key;
 	uint32		hash;
 	int			next;			/* in the bucket; -1: none */
 	int64		leads;			/* of a flow: opening */
-	Numeric		value_out;
-	Numeric		value_in;		/* of a stock: value */
-	Numeric		value_both;		/* of a delta: goes out and comes in; not in
+	Sum			value_out;
+	Sum			value_in;		/* of a stock: value */
+	Sum			value_both;		/* of a delta: goes out and comes in; not in
 								 * the other two */
 	/* of a flow: */
 	int64		entries;
 	int64		exits;
 	int64		adjustments;
-	Numeric		value_adjustments;
+	Sum			value_adjustments;
 } Cell;
 
 /* A set of cells; linear while it is small, which it is in one-row statements. */
@@ -113,13 +114,7 @@ typedef struct CellSet
 /* The cell with this key, made if it is new; valid until the next one is made. */
 extern Cell *lf_cell(CellSet *set, const CellKey *key);
 
-/* sum += sign * value */
-extern void lf_cell_add(CellSet *set, Numeric *sum, const PackedNumeric *value, int sign);
-
-extern bool lf_cell_is_zero(Numeric value);
-
 /* Columns of a row that is to be written. */
-extern Datum lf_cell_value(Numeric value);
 extern void lf_put_stage(Datum *values, bool *nulls, AttrNumber attnum, LeadStage stage);
 extern void lf_put_dims(Datum *values, bool *nulls, AttrNumber first, text *const *dims);
 

@@ -50,14 +50,14 @@ write_stock(int32 funnel_id, int64 generation, const CellSet *stock, int64 *writ
 		bool		nulls[STOCK_COLUMNS];
 		HeapTuple	tuple;
 
-		if (cell->leads == 0 && lf_cell_is_zero(cell->value_in))
+		if (cell->leads == 0 && lf_sum_is_zero(&cell->value_in))
 			continue;
 		memset(nulls, false, sizeof(nulls));
 		values[STOCK_FUNNEL_ID - 1] = Int32GetDatum(funnel_id);
 		values[STOCK_GENERATION - 1] = Int64GetDatum(generation);
 		values[STOCK_LEADS - 1] = Int64GetDatum(cell->leads);
 		lf_put_stage(values, nulls, STOCK_STAGE, cell->key.to);
-		values[STOCK_VALUE - 1] = lf_cell_value(cell->value_in);
+		values[STOCK_VALUE - 1] = lf_sum_value(&cell->value_in);
 		lf_put_dims(values, nulls, STOCK_SOURCE, cell->key.dims);
 		tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 		lf_insert_tuple(rel, tuple, lf_own_tables()->stock_cell_generation, 2, keys);

@@ -144,7 +144,7 @@ lf_read_stock(Reading *reading, const Generation *generation)
 		get_dims(reading, values, nulls, STOCK_SOURCE, &key);
 		cell = lf_cell(reading->stock, &key);
 		cell->leads += DatumGetInt64(values[STOCK_LEADS - 1]);
-		lf_cell_add(reading->stock, &cell->value_in, packed(values[STOCK_VALUE - 1]), 1);
+		lf_sum_add(&cell->value_in, packed(values[STOCK_VALUE - 1]), 1, reading->stock->cxt);
 		lf_remember_tuple(reading->stock_rows, &tuple->t_self);
 	}
 	systable_endscan_ordered(scan);
@@ -171,18 +171,18 @@ add_side(Reading *reading, const CellKey *delta, LeadStage stage, int64 leads, c
 		{
 			case LF_DELTA_OPENING:
 				cell->leads += leads;
-				lf_cell_add(flow, &cell->value_adjustments, value, sign);
+				lf_sum_add(&cell->value_adjustments, value, sign, flow->cxt);
 				break;
 			case LF_DELTA_FLOW:
 				if (sign > 0)
 					cell->entries += leads;
 				else
 					cell->exits += leads;
-				lf_cell_add(flow, sign > 0 ? &cell->value_in : &cell->value_out, value, 1);
+				lf_sum_add(sign > 0 ? &cell->value_in : &cell->value_out, value, 1, flow->cxt);
 				break;
 			default:
 				cell->adjustments += sign * leads;
-				lf_cell_add(flow, &cell->value_adjustments, value, sign);
+				lf_sum_add(&cell->value_adjustments, value, sign, flow->cxt);
 				break;
 		}
 	}
@@ -191,7 +191,7 @@ add_side(Reading *reading, const CellKey *delta, LeadStage stage, int64 leads, c
 		key.day = 0;
 		cell = lf_cell(reading->stock, &key);
 		cell->leads += sign * leads;
-		lf_cell_add(reading->stock, &cell->value_in, value, sign);
+		lf_sum_add(&cell->value_in, value, sign, reading->stock->cxt);
 	}
 }
 
@@ -302,12 +302,12 @@ lf_stock(PG_FUNCTION_ARGS)
 		Datum		values[COLUMNS];
 		bool		nulls[COLUMNS] = {false};
 
-		if (cell->leads == 0 && lf_cell_is_zero(cell->value_in))
+		if (cell->leads == 0 && lf_sum_is_zero(&cell->value_in))
 			continue;
 		lf_put_stage(values, nulls, STAGE, cell->key.to);
 		lf_put_dims(values, nulls, SOURCE, cell->key.dims);
 		values[LEADS - 1] = Int64GetDatum(cell->leads);
-		values[VALUE - 1] = lf_cell_value(cell->value_in);
+		values[VALUE - 1] = lf_sum_value(&cell->value_in);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	PG_RETURN_NULL();

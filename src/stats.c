@@ -83,11 +83,11 @@ note(int32 funnel_id, char kind, DateADT day, LeadStage from, LeadStage to,
 	cell->leads += sign * leads;
 	/* a lead that moves mostly keeps its value: one sum for both sides */
 	if (lf_text_equal(value_out, value_in))
-		lf_cell_add(set, &cell->value_both, value_in, sign);
+		lf_sum_add(&cell->value_both, value_in, sign, set->cxt);
 	else
 	{
-		lf_cell_add(set, &cell->value_out, value_out, sign);
-		lf_cell_add(set, &cell->value_in, value_in, sign);
+		lf_sum_add(&cell->value_out, value_out, sign, set->cxt);
+		lf_sum_add(&cell->value_in, value_in, sign, set->cxt);
 	}
 }
 
@@ -131,8 +131,8 @@ append_delta(Relation rel, FullTransactionId xid, CellSet *set, Cell *cell)
 	bool		nulls[DELTA_COLUMNS];
 	HeapTuple	tuple;
 
-	lf_cell_add(set, &cell->value_out, (PackedNumeric *) cell->value_both, 1);
-	lf_cell_add(set, &cell->value_in, (PackedNumeric *) cell->value_both, 1);
+	lf_sum_add_sum(&cell->value_out, &cell->value_both, set->cxt);
+	lf_sum_add_sum(&cell->value_in, &cell->value_both, set->cxt);
 	memset(nulls, false, sizeof(nulls));
 	values[DELTA_XID - 1] = FullTransactionIdGetDatum(xid);
 	values[DELTA_FUNNEL_ID - 1] = Int32GetDatum(cell->key.funnel_id);
@@ -141,8 +141,8 @@ append_delta(Relation rel, FullTransactionId xid, CellSet *set, Cell *cell)
 	lf_put_stage(values, nulls, DELTA_FROM_STAGE, cell->key.from);
 	lf_put_stage(values, nulls, DELTA_TO_STAGE, cell->key.to);
 	values[DELTA_KIND - 1] = CharGetDatum(cell->key.kind);
-	values[DELTA_VALUE_OUT - 1] = lf_cell_value(cell->value_out);
-	values[DELTA_VALUE_IN - 1] = lf_cell_value(cell->value_in);
+	values[DELTA_VALUE_OUT - 1] = lf_sum_value(&cell->value_out);
+	values[DELTA_VALUE_IN - 1] = lf_sum_value(&cell->value_in);
 	lf_put_dims(values, nulls, DELTA_SOURCE, cell->key.dims);
 	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 	lf_insert_tuple(rel, tuple, lf_own_tables()->delta_xid, 2, keys);
@@ -208,9 +208,9 @@ lf_stats_note_all_out(int32 funnel_id, DateADT day)
 	{
 		const Cell *cell = &stock.cells[i];
 
-		if (cell->leads != 0 || !lf_cell_is_zero(cell->value_in))
+		if (cell->leads != 0 || !lf_sum_is_zero(&cell->value_in))
 			note(funnel_id, LF_DELTA_FLOW, day, cell->key.to, LF_STAGE_NONE, cell->key.dims,
-				 (PackedNumeric *) cell->value_in, NULL, cell->leads, 1);
+				 (PackedNumeric *) DatumGetPointer(lf_sum_value(&cell->value_in)), NULL, cell->leads, 1);
 	}
 	lf_stats_flush();
 }
