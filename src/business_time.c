@@ -353,7 +353,10 @@ lf_business_add_days(const Calendar *calendar, TimestampTz moment, int32 busines
 	if (TIMESTAMP_NOT_FINITE(moment))
 		return true;
 
-	/* outside of working time: where it goes on, or, backwards, where it ended */
+	/*
+	 * outside of working time: where it goes on, or, backwards, where it
+	 * ended
+	 */
 	worked = worked_up_to(calendar, moment);
 	if (!moment_of(calendar, worked, true, result))
 		return false;
@@ -660,11 +663,19 @@ compile_stretches(Calendar *calendar, int64 last_day, DayList *skipped)
 		if (pg_next_dst_boundary(&t, &before, &before_isdst, &boundary,
 								 &after, &after_isdst, calendar->tz) <= 0 || boundary > last)
 			break;
-		/* what timestamps are shown with; a change may be one of the name only */
+
+		/*
+		 * what timestamps are shown with; a change may be one of the name
+		 * only
+		 */
 		offset = offset_at(boundary, calendar->tz);
 		if (offset != calendar->stretches[calendar->nstretches - 1].offset)
 			add_stretch(calendar, &room, (boundary - LF_UNIX_TO_PG) * USECS_PER_SEC, offset, skipped);
-		/* at its last change itself, the zone would seem to have no further one */
+
+		/*
+		 * at its last change itself, the zone would seem to have no further
+		 * one
+		 */
 		t = boundary + 1;
 	}
 	calendar->worked = worked_in_table(calendar, calendar->end);
@@ -794,7 +805,7 @@ calendar_argument(FunctionCallInfo fcinfo, int argument)
 	/* a statement that locks no table has not heard of changes yet */
 	if (calendar == NULL)
 		AcceptInvalidationMessages();
-	if (calendar == NULL || !calendar->valid || calendar->length != VARSIZE_ANY_EXHDR(name) ||
+	if (calendar == NULL || !calendar->valid || calendar->length != (int) VARSIZE_ANY_EXHDR(name) ||
 		memcmp(calendar->name, VARDATA_ANY(name), calendar->length) != 0)
 	{
 		calendar = lf_calendar_lookup(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));

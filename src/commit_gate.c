@@ -90,13 +90,12 @@ add_note(const Lead *lead)
 static bool
 same_gate(const Gate *a, const Gate *b)
 {
-	Gate		x;
-	Gate		y;
-
-	memcpy(&x, a, sizeof(Gate));
-	memcpy(&y, b, sizeof(Gate));
-	x.min_score = y.min_score = NULL;
-	return memcmp(&x, &y, sizeof(Gate)) == 0 && lf_numeric_equal((const PackedNumeric *) a->min_score, (const PackedNumeric *) b->min_score);
+	/* what the other fields follow from */
+	return a->at_commit == b->at_commit && a->no_blockers == b->no_blockers &&
+		a->has_min_sum == b->has_min_sum && a->min_qualification_score == b->min_qualification_score &&
+		a->min_criteria == b->min_criteria && a->min_level == b->min_level &&
+		memcmp(a->requires, b->requires, sizeof(a->requires)) == 0 &&
+		lf_numeric_equal((const PackedNumeric *) a->min_score, (const PackedNumeric *) b->min_score);
 }
 
 /* A copy that outlives a change of the rules; moves by the same gate share it. */

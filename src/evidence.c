@@ -117,6 +117,7 @@ read_level(const Binding *binding, int criterion, TupleTableSlot *slot, Nullable
 	Oid			type = binding->type[criterion];
 	bool		isnull;
 	Datum		value = slot_getattr(slot, attnum, &isnull);
+	NullableDatum *input;
 	text	   *t;
 	int			level;
 
@@ -137,11 +138,16 @@ read_level(const Binding *binding, int criterion, TupleTableSlot *slot, Nullable
 	if (lf_level_parse(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t), &level))
 		return level;
 	if (binding->framework == LF_FRAMEWORK_BANT && criterion == LF_BANT_AUTHORITY)
-		inputs[LF_BOUND_ROLE - LF_BOUND_AMOUNT] = (NullableDatum) {PointerGetDatum(t), false};
+		input = &inputs[LF_BOUND_ROLE - LF_BOUND_AMOUNT];
 	else if (binding->framework == LF_FRAMEWORK_BANT && criterion == LF_BANT_NEED)
-		inputs[LF_BOUND_PROBLEM - LF_BOUND_AMOUNT] = (NullableDatum) {PointerGetDatum(t), false};
+		input = &inputs[LF_BOUND_PROBLEM - LF_BOUND_AMOUNT];
 	else
+	{
 		set_unreadable(evidence, slot, attnum, text_to_cstring(t));
+		return LF_LEVEL_NOT_ASKED;
+	}
+	input->value = PointerGetDatum(t);
+	input->isnull = false;
 	return LF_LEVEL_NOT_ASKED;
 }
 
@@ -223,7 +229,10 @@ read_binding(const Funnel *funnel, TupleTableSlot *slot, TimestampTz as_of, Evid
 	Qualification evaluated = 0;
 
 	for (int i = 0; i < (int) lengthof(inputs); i++)
-		inputs[i] = (NullableDatum) {(Datum) 0, true};
+	{
+		inputs[i].value = (Datum) 0;
+		inputs[i].isnull = true;
+	}
 	for (int c = 0; c < count; c++)
 		levels[c] = binding->attnum[c] == InvalidAttrNumber ? LF_LEVEL_NOT_ASKED :
 			read_level(binding, c, slot, inputs, evidence);

@@ -125,8 +125,8 @@ visit_levels(Qualification q, Qualification wanted, RequirementHandler handler, 
 	{
 		int			needs = lf_qualification_level(wanted, c);
 		int			has = q == 0 ? LF_LEVEL_NOT_ASKED : lf_qualification_level(q, c);
-		Requirement requirement = {lf_criterion_label(framework, c), lf_level_label(has),
-			needs == LF_LEVEL_NO ? "an answer" : lf_level_label(needs), has >= needs};
+		const char *needed = needs == LF_LEVEL_NO ? "an answer" : lf_level_label(needs);
+		Requirement requirement = {lf_criterion_label(framework, c), lf_level_label(has), needed, has >= needs};
 
 		if (needs != LF_LEVEL_NOT_ASKED)
 			handler(&requirement, arg);

@@ -383,7 +383,7 @@ update_by_right(ByRight *right, const char *funnel_name, text *status, Timestamp
 {
 	Oid			types[] = {NAMEOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, BOOLOID, TIMESTAMPTZOID};
 	Datum		values[] = {CStringGetDatum(funnel_name), CStringGetTextDatum(lf_key_string(&right->key)), PointerGetDatum(status),
-		TimestampTzGetDatum(entered_at), BoolGetDatum(sets_handover), TimestampTzGetDatum(handed_over_at)};
+	TimestampTzGetDatum(entered_at), BoolGetDatum(sets_handover), TimestampTzGetDatum(handed_over_at)};
 	bool		nulls[] = {false, false, status == NULL, entered_at == 0, false, handed_over_at == 0};
 
 	right->outer = lf_by_right;

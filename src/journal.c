@@ -511,7 +511,7 @@ read_circumstances(HeapTuple tuple, TupleDesc desc, JournalRow *row)
 	static const AttrNumber attnums[] = {JOURNAL_FROM_STATUS, JOURNAL_TO_STATUS, JOURNAL_ACTOR, JOURNAL_ROLE_NAME, JOURNAL_REASON, JOURNAL_NOTE};
 	text	  **places[] = {&row->from_status, &row->state.status, &row->actor, &row->role_name, &row->reason, &row->note};
 
-	for (int i = 0; i < lengthof(attnums); i++)
+	for (int i = 0; i < (int) lengthof(attnums); i++)
 	{
 		bool		isnull;
 		Datum		value = heap_getattr(tuple, attnums[i], desc, &isnull);
@@ -597,7 +597,7 @@ form_short_tuple(Relation rel, Datum *values, bool *nulls)
 	static TupleDesc desc = NULL;
 	static int	natts = 0;
 
-	if (natts != RelationGetNumberOfAttributes(rel))
+	if (desc == NULL || natts != RelationGetNumberOfAttributes(rel))
 	{
 		MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
 

@@ -42,7 +42,11 @@ enum
 	JOURNAL_ROLE_NAME,
 	JOURNAL_VALUE,
 	JOURNAL_SOURCE,				/* and the other dimensions behind it */
-	/* seldom present, so at the end: not stored if all behind are missing, too */
+
+	/*
+	 * seldom present, so at the end: not stored if all behind are missing,
+	 * too
+	 */
 	JOURNAL_LEAD_KEY = JOURNAL_SOURCE + LF_DIM_COUNT,
 	JOURNAL_ACTOR,
 	JOURNAL_REASON,

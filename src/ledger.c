@@ -568,7 +568,10 @@ insert_once(Ledger *ledger, int32 funnel_id, const Event *event)
 		TupleTableSlot *slot = event_slot(ledger, funnel_id, event);
 		uint32		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 
-		/* nobody has it, but somebody may be about to: who is second takes it back and looks again */
+		/*
+		 * nobody has it, but somebody may be about to: who is second takes it
+		 * back and looks again
+		 */
 		table_tuple_insert_speculative(ledger->rel, slot, GetCurrentCommandId(true), 0, NULL, token);
 		inserted = insert_entry(ledger, once, slot, true);
 		table_tuple_complete_speculative(ledger->rel, slot, token, inserted);
@@ -731,7 +734,11 @@ key_parameter(LedgerFunnel *f, const LeadKey *lead)
 		case INT2OID:
 		case INT4OID:
 		case INT8OID:
-			/* a number may be beyond the column's type: then there is no such lead */
+
+			/*
+			 * a number may be beyond the column's type: then there is no such
+			 * lead
+			 */
 			return Int64GetDatum(lead->id);
 		case TEXTOID:
 		case VARCHAROID:
@@ -914,7 +921,10 @@ record(LedgerFunnel *f, Event *event)
 	bool		others_after = false;
 	bool		inserted;
 
-	/* what changes the lead's row locks it; for anything else it must be locked first */
+	/*
+	 * what changes the lead's row locks it; for anything else it must be
+	 * locked first
+	 */
 	if (column == NULL || event->max_count > 0)
 	{
 		lock_lead(f, &event->lead);

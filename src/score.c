@@ -302,7 +302,7 @@ explain(ReturnSetInfo *rsinfo, ScoreModel *model, ScoreAxis only, const bool *ma
 	}
 	for (int i = 0; i < LF_AXIS_COUNT; i++)
 	{
-		if (only == LF_AXIS_TOTAL || i == only)
+		if (only == LF_AXIS_TOTAL || only == (ScoreAxis) i)
 			sums[i] = explain_limit(rsinfo, i, NULL, sums[i], &model->limits[i]);
 	}
 	if (only == LF_AXIS_TOTAL)

@@ -120,7 +120,8 @@ typedef struct Test
 {
 	uint8		kind;			/* TestKind */
 	uint8		op;				/* ScoreOperator */
-	int16		group;			/* an axis, if its group has no cap and no floor */
+	int16		group;			/* an axis, if its group has no cap and no
+								 * floor */
 	int32		points;
 	int32		n;				/* of a list */
 	union
@@ -131,7 +132,7 @@ typedef struct Test
 			int64		high;
 		}			range;
 		int64	   *numbers;	/* ascending */
-		TextValue	text;
+		TextValue text;
 		TextValue  *texts;		/* ascending */
 	}			x;
 	TestDetail *detail;
@@ -336,7 +337,7 @@ compare_texts(const void *a, const void *b)
 		return left->length < right->length ? -1 : 1;
 	if (left->prefix != right->prefix)
 		return left->prefix < right->prefix ? -1 : 1;
-	return left->length <= sizeof(uint64) ? 0 :
+	return left->length <= (int) sizeof(uint64) ? 0 :
 		memcmp(left->data + sizeof(uint64), right->data + sizeof(uint64), left->length - sizeof(uint64));
 }
 
@@ -344,7 +345,7 @@ static inline bool
 equal_texts(const TextValue *left, const TextValue *right)
 {
 	return left->length == right->length && left->prefix == right->prefix &&
-		(left->length <= sizeof(uint64) ||
+		(left->length <= (int) sizeof(uint64) ||
 		 memcmp(left->data + sizeof(uint64), right->data + sizeof(uint64), left->length - sizeof(uint64)) == 0);
 }
 
@@ -441,12 +442,12 @@ text_prefix(const char *data, int length)
 	uint32		first;
 	uint32		last;
 
-	if (length >= sizeof(uint64))
+	if (length >= (int) sizeof(uint64))
 	{
 		memcpy(&prefix, data, sizeof(prefix));
 		return prefix;
 	}
-	if (length >= sizeof(uint32))
+	if (length >= (int) sizeof(uint32))
 	{
 		/* they overlap */
 		memcpy(&first, data, sizeof(first));
@@ -912,9 +913,9 @@ test_value(Test *test, BoundAttribute *attribute, Datum value, TimestampTz at)
 			return test_pattern(test, attribute, value);
 		case TEST_COMPARE:
 			return lf_score_test_order(test->op,
-							  DatumGetInt32(FunctionCall2Coll(&functions->compare, functions->collation, value, test->detail->operands[0])),
-							  test->op != LF_SCORE_BETWEEN ? 0 :
-							  DatumGetInt32(FunctionCall2Coll(&functions->compare, functions->collation, value, test->detail->operands[1])));
+									   DatumGetInt32(FunctionCall2Coll(&functions->compare, functions->collation, value, test->detail->operands[0])),
+									   test->op != LF_SCORE_BETWEEN ? 0 :
+									   DatumGetInt32(FunctionCall2Coll(&functions->compare, functions->collation, value, test->detail->operands[1])));
 		case TEST_COMPARE_LIST:
 			for (int i = 0; i < test->n; i++)
 			{

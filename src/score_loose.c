@@ -173,17 +173,18 @@ static bool
 has_element(const JsonbValue *value, const LooseOperand *operand)
 {
 	JsonbIterator *iterator;
-	JsonbIteratorToken token;
 	JsonbValue	element;
-	bool		found = false;
 
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
 		return false;
 	iterator = JsonbIteratorInit(value->val.binary.data);
 	(void) JsonbIteratorNext(&iterator, &element, true);
-	while (!found && (token = JsonbIteratorNext(&iterator, &element, true)) == WJB_ELEM)
-		found = same(&element, operand);
-	return found;
+	while (JsonbIteratorNext(&iterator, &element, true) == WJB_ELEM)
+	{
+		if (same(&element, operand))
+			return true;
+	}
+	return false;
 }
 
 /* A string as a time, as input of timestamptz would take it; false if it is none. */

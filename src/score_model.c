@@ -176,9 +176,9 @@ lf_score_model_table(void)
 bool
 lf_score_parse_axis(const char *word, int length, ScoreAxis *axis)
 {
-	for (int i = 0; i < lengthof(axis_names); i++)
+	for (int i = 0; i < (int) lengthof(axis_names); i++)
 	{
-		if (strlen(axis_names[i]) == length && memcmp(word, axis_names[i], length) == 0)
+		if ((int) strlen(axis_names[i]) == length && memcmp(word, axis_names[i], length) == 0)
 		{
 			*axis = i;
 			return true;
@@ -231,7 +231,7 @@ lf_score_parse_rule(ScoreRule *rule, const char *op, char *operand)
 {
 	int			i;
 
-	for (i = 0; i < lengthof(operator_names); i++)
+	for (i = 0; i < (int) lengthof(operator_names); i++)
 	{
 		if (strcmp(op, operator_names[i]) == 0)
 			break;

@@ -236,7 +236,10 @@ lf_due_at(PG_FUNCTION_ARGS)
 	Asked	   *asked = fcinfo->flinfo->fn_extra;
 	TimestampTz due_at;
 
-	/* views call it with the rights of their reader: it looks itself who it is */
+	/*
+	 * views call it with the rights of their reader: it looks itself who it
+	 * is
+	 */
 	if (asked == NULL)
 	{
 		fcinfo->flinfo->fn_extra = asked = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Asked));

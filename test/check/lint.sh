@@ -36,7 +36,8 @@ cppcheck_()
 	cppcheck --quiet --std=c99 --language=c --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		-Isrc --suppress=missingInclude --suppress=nullPointerRedundantCheck "-Dforeach(c,l)=while((c=next(l)))" \
 		"-DPG_FUNCTION_INFO_V1(f)=extern int f##_info" "-DPG_FUNCTION_ARGS=FunctionCallInfo fcinfo" \
-		-DPG_VERSION_NUM=150000 -DPG_MODULE_MAGIC= -DHAVE_INT128 "-Dereport(level,...)=exit(1)" src
+		-DPG_VERSION_NUM=150000 -DPG_MODULE_MAGIC= -DHAVE_INT128 "-Dereport(level,...)=exit(1)" \
+		"-Delog(level,...)=exit(1)" src
 }
 
 # Debian has pgindent from PostgreSQL 17 on only: it comes from trixie, and its C library with it
@@ -55,7 +56,7 @@ pgindent_()
 	# a typedef that pgindent does not know makes it see an operator in each star: ours, and those that our macros make
 	{
 		cat "$dir/root/usr/share/postgresql/17/typedefs.list"
-		sed -nE 's/^typedef (struct|enum|union) (\w+)( \w+;)?$/\2/p; s/^typedef \w+ (\w+);$/\1/p; s/^typedef .*\(\*(\w+)\).*/\1/p' src/*.[ch]
+		sed -nE 's/^typedef (struct|enum|union) (\w+)$/\2/p; s/^typedef ((struct|enum|union) )?\w+ (\w+);$/\3/p; s/^typedef .*\(\*(\w+)\).*/\1/p' src/*.[ch]
 	} >"$dir/typedefs"
 	perl "$dir/root/usr/lib/postgresql/17/bin/pgindent" --indent="$dir/pg_bsd_indent" --typedefs="$dir/typedefs" "$@" src
 }
