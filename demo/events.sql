@@ -3,7 +3,7 @@
 
 SELECT lead_funnel.record_events('leads', array_agg(lead::text ORDER BY n), array_agg(event_type ORDER BY n),
                                  array_agg(at ORDER BY n), array_agg('event ' || n ORDER BY n), 'website') AS events
-FROM (SELECT n, o.ids[1 + floor(cardinality(o.ids) * power(demo.draw(n, 'visitor'), 4))::integer] AS lead,
+FROM (SELECT n, o.ids[1 + floor(cardinality(o.ids) * power(demo.draw(n, 'visitor'), 2.2))::integer] AS lead,
              CASE WHEN demo.draw(n, 'event') < 0.80 THEN 'page view'
                   WHEN demo.draw(n, 'event') < 0.97 THEN 'download'
                   ELSE 'form' END AS event_type,

@@ -258,7 +258,7 @@ FROM leads ORDER BY score DESC, warmth DESC NULLS LAST LIMIT 5;
 \set ECHO queries
 SELECT e.axis, e.attribute, e.operator, e.operand, e.value, e.matched, e.points
 FROM leads, lead_funnel.explain_score('b2b', leads, at => '2026-07-01') AS e
-WHERE id = 74;
+WHERE id = 19375;
 \set ECHO none
 
 \echo
