@@ -72,8 +72,8 @@ BEGIN
             stage_since = n.at,
             changed_by = CASE WHEN n.to_stage IN ('mql', 'nurture') THEN 'marketing' ELSE l.owner END,
             reason = CASE n.to_stage
-                         WHEN 'rejected' THEN (ARRAY['no budget', 'no budget', 'outside our market', 'outside our market',
-                                                     'no decision maker', 'wrong contact data', 'customer already'])
+                         WHEN 'rejected' THEN (ARRAY['no_budget', 'no_budget', 'not_icp', 'not_icp',
+                                                     'wrong_title', 'bad_data', 'existing_customer'])
                                               [1 + floor(7 * n.why)::integer]
                          WHEN 'lost' THEN (ARRAY['price', 'price', 'competitor', 'no decision'])[1 + floor(4 * n.why)::integer]
                          WHEN 'recycled' THEN 'not now'
@@ -93,5 +93,4 @@ BEGIN
 END
 $$;
 
-DROP SCHEMA demo CASCADE;
 VACUUM ANALYZE leads;

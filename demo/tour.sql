@@ -60,17 +60,46 @@ FROM lead_funnel.funnel_history WHERE funnel = 'leads';
 \set QUIET off
 \set ECHO queries
 INSERT INTO leads (id, company, source, owner, stage, changed_by)
-VALUES (20001, 'Nordwind GmbH', 'webinar', 'Ada', 'mql', 'marketing');
+VALUES (20001, 'Nordwind GmbH', 'webinar', 'Ada', 'mql', 'marketing'),
+       (20002, 'Tulpe AG', 'paid search', 'Ben', 'mql', 'marketing');
 
 UPDATE leads SET stage = 'sql', changed_by = 'Ada' WHERE id = 20001;
 \set ECHO none
 \echo
-\echo 'Who rejects a lead says why, so that marketing can learn from it:'
+\echo 'Gates ask for more: what is known of budget, authority, need and timeline (BANT). From here on:'
 \echo
 \set ECHO queries
-UPDATE leads SET stage = 'rejected', changed_by = 'Ada' WHERE id = 20001;
+ALTER TABLE leads ADD COLUMN bant qualification;
+\o /dev/null
+SELECT lead_funnel.alter_funnel('leads', qualification_column => 'bant');
+SELECT lead_funnel.use_gates('leads', 'bant');
+\o
+UPDATE leads SET bant = 'bant(budget=1,authority=1,need=1)' WHERE id = 20001;
+\set ECHO none
+\echo
+\echo 'That is enough for sales to accept the lead, but not to call it qualified. The refusal names all'
+\echo 'that is missing at once:'
+\echo
+\set ECHO queries
+SELECT verdict, from_stage, to_stage, decided_by FROM lead_funnel.accept('leads', 20001, actor => 'Ada');
 
-UPDATE leads SET stage = 'rejected', reason = 'outside our market', changed_by = 'Ada' WHERE id = 20001;
+UPDATE leads SET stage = 'sql', changed_by = 'Ada' WHERE id = 20001;
+\set ECHO none
+\echo
+\echo 'A form asks before it offers a button. One row for each requirement, met or not:'
+\echo
+\set ECHO queries
+SELECT to_stage, allowed, requirement, has, needs, met FROM lead_funnel.explain_gate('leads', 20001);
+
+UPDATE leads SET stage = 'sql', bant = 'bant(budget=2,authority=1,need=2,timeline=2)', changed_by = 'Ada' WHERE id = 20001;
+\set ECHO none
+\echo
+\echo 'Who rejects a lead says why, by a code, so that marketing can learn from it:'
+\echo
+\set ECHO queries
+UPDATE leads SET stage = 'rejected', changed_by = 'Ben' WHERE id = 20002;
+
+SELECT verdict, from_stage, to_stage, reason, decided_by FROM lead_funnel.reject('leads', 20002, 'no_budget', actor => 'Ben');
 \set ECHO none
 \set QUIET on
 \set ON_ERROR_STOP on
@@ -83,7 +112,7 @@ UPDATE leads SET stage = 'rejected', reason = 'outside our market', changed_by =
 \set ECHO queries
 SELECT cycle, move, from_stage, to_stage, effective_at::timestamp(0) AS effective_at, actor, reason
 FROM lead_funnel.funnel_history
-WHERE funnel = 'leads' AND lead_id IN (74, 20001)
+WHERE funnel = 'leads' AND lead_id IN (74, 20001, 20002)
 ORDER BY lead_id, move;
 \set ECHO none
 
@@ -107,48 +136,133 @@ ORDER BY s.stage_rank;
 \set ECHO none
 
 \echo
-\echo '5. Does sales accept what marketing hands over?'
+\echo '5. Does sales accept what marketing hands over, and in time?'
 \echo
-\echo 'Each hand-over, an entry to mql, is accepted, rejected, parked or not decided yet. SAL rate ='
-\echo 'accepted / handed over. By source:'
+\echo 'Sales has promised to look at each lead within eight working hours. (The promise is old, so it is'
+\echo 'dated back.)'
 \echo
 \set ECHO queries
-SELECT source, count(*) AS handed_over,
-       count(*) FILTER (WHERE exit_to = 'sal') AS accepted,
-       count(*) FILTER (WHERE exit_to = 'rejected') AS rejected,
-       count(*) FILTER (WHERE exit_to NOT IN ('sal', 'rejected')) AS parked,
-       count(*) FILTER (WHERE exited_at IS NULL) AS undecided,
-       round(100.0 * count(*) FILTER (WHERE exit_to = 'sal') / count(*), 1) AS sal_rate
-FROM lead_funnel.lead_visits
-WHERE funnel = 'leads' AND stage = 'mql' AND entered_day < '2026-07-01'
+\o /dev/null
+SELECT lead_funnel.create_calendar('office', 'Europe/Berlin');
+SELECT lead_funnel.set_working_hours('office', '{1,2,3,4,5}', '9:00', '17:00');
+SELECT lead_funnel.set_sla('leads', 'mql', '8 hours', 'office', valid_from => '-infinity');
+\o
+\set ECHO none
+\echo
+\echo 'Each hand-over, an entry to mql, has one fate; parked ones are withdrawn. SAL rate = accepted /'
+\echo 'handed over. in_time: decided within those hours. By source:'
+\echo
+\set ECHO queries
+SELECT source, sum(handed_over) AS handed_over, sum(accepted) AS accepted, sum(rejected) AS rejected,
+       sum(withdrawn) AS withdrawn, sum(undecided) AS undecided,
+       round(100.0 * sum(accepted) / sum(handed_over), 1) AS sal_rate,
+       round(100.0 * sum(sla_met) / sum(sla_met + sla_missed), 1) AS in_time
+FROM lead_funnel.sal_acceptance
+WHERE funnel = 'leads' AND month < '2026-07-01'
 GROUP BY source ORDER BY sal_rate DESC;
 \set ECHO none
 \echo
 \echo 'By the month of the hand-over:'
 \echo
 \set ECHO queries
-SELECT to_char(entered_day, 'YYYY-MM') AS month, count(*) AS handed_over,
-       count(*) FILTER (WHERE exit_to = 'sal') AS accepted,
-       count(*) FILTER (WHERE exit_to = 'rejected') AS rejected,
-       count(*) FILTER (WHERE exit_to NOT IN ('sal', 'rejected')) AS parked,
-       count(*) FILTER (WHERE exited_at IS NULL) AS undecided,
-       round(100.0 * count(*) FILTER (WHERE exit_to = 'sal') / count(*), 1) AS sal_rate
-FROM lead_funnel.lead_visits
-WHERE funnel = 'leads' AND stage = 'mql' AND entered_day < '2026-07-01'
-GROUP BY month ORDER BY month;
+SELECT to_char(month, 'YYYY-MM') AS month, sum(handed_over) AS handed_over, sum(accepted) AS accepted,
+       sum(rejected) AS rejected, sum(withdrawn) AS withdrawn, sum(undecided) AS undecided,
+       round(100.0 * sum(accepted) / sum(handed_over), 1) AS sal_rate
+FROM lead_funnel.sal_acceptance AS a
+WHERE funnel = 'leads' AND month < '2026-07-01'
+GROUP BY a.month ORDER BY a.month;
 \set ECHO none
 \echo
 \echo 'Why sales rejects, for the next meeting with marketing:'
 \echo
 \set ECHO queries
-SELECT reason, count(*) AS rejected, count(*) FILTER (WHERE source = 'paid search') AS of_paid_search
-FROM lead_funnel.funnel_history
-WHERE funnel = 'leads' AND to_stage = 'rejected' AND effective_day < '2026-07-01'
+SELECT reason, sum(rejections) AS rejected, sum(rejections) FILTER (WHERE source = 'paid search') AS of_paid_search
+FROM lead_funnel.rejection_reasons
+WHERE funnel = 'leads' AND month < '2026-07-01'
 GROUP BY reason ORDER BY rejected DESC, reason;
+\set ECHO none
+\echo
+\echo 'Who has been waiting too long, of those handed over since a Friday noon. Nights and weekends do not'
+\echo 'count:'
+\echo
+\set ECHO queries
+SELECT lead_id, owner, to_char(started_at, 'Dy YYYY-MM-DD HH24:MI') AS handed_over,
+       to_char(due_at, 'Dy YYYY-MM-DD HH24:MI') AS due, state
+FROM lead_funnel.sla_status
+WHERE funnel = 'leads' AND stage = 'mql' AND state = 'overdue' AND started_at >= '2026-06-26 12:00'
+ORDER BY started_at LIMIT 5;
 \set ECHO none
 
 \echo
-\echo '6. The numbers are right, and quick to read'
+\echo '6. Which leads are hot, and why'
+\echo
+\echo 'What a lead does is an event with points that fade: after seven days half of them are left.'
+\echo
+\set ECHO queries
+ALTER TABLE leads ADD COLUMN warmth engagement;
+CREATE INDEX ON leads (warmth DESC NULLS LAST);
+\o /dev/null
+SELECT lead_funnel.create_model('b2b', 'leads');
+SELECT lead_funnel.set_event_type('b2b', 'page view', 1, max_count => 5, per => 'day'),
+       lead_funnel.set_event_type('b2b', 'download', 10),
+       lead_funnel.set_event_type('b2b', 'form', 50);
+SELECT lead_funnel.set_scoring('leads', 'b2b'), lead_funnel.set_engagement_column('leads', 'warmth');
+\o
+\set ECHO none
+\echo
+\echo 'Now demo/events.sql: 10,000 events.'
+\echo
+\o /dev/null
+\i demo/events.sql
+\o
+\echo 'The hottest leads now are the hottest at any later time, until something happens. So an index knows'
+\echo 'them, and no job has to lower points at night:'
+\echo
+\set ECHO queries
+EXPLAIN (COSTS OFF)
+SELECT id, company, stage, round(points_at(warmth, '2026-07-01')::numeric, 1) AS points
+FROM leads ORDER BY warmth DESC NULLS LAST LIMIT 5;
+
+SELECT id, company, stage, round(points_at(warmth, '2026-07-01')::numeric, 1) AS points
+FROM leads ORDER BY warmth DESC NULLS LAST LIMIT 5;
+\set ECHO none
+\echo
+\echo 'An event that is sent twice counts once:'
+\echo
+\set ECHO queries
+SELECT lead_funnel.record_event('leads', 20001, 'form', '2026-06-30 10:00', 'form 4711', 'website') AS is_new;
+
+SELECT lead_funnel.record_event('leads', 20001, 'form', '2026-06-30 10:00', 'form 4711', 'website') AS is_new;
+
+SELECT points_at(warmth, '2026-07-07 10:00') AS a_week_later FROM leads WHERE id = 20001;
+\set ECHO none
+\echo
+\echo 'A score adds what a lead is and what it does, by rules that are data:'
+\echo
+\set ECHO queries
+\o /dev/null
+SELECT lead_funnel.add_rule('b2b', 'fit', 'segment', '=', 'large', 30),
+       lead_funnel.add_rule('b2b', 'fit', 'source', 'in', '{referral,partner}', 20),
+       lead_funnel.add_rule('b2b', 'fit', 'value', '>=', '20000', 10),
+       lead_funnel.add_rule('b2b', 'engagement', 'warmth', '>=', '20', 25),
+       lead_funnel.add_rule('b2b', 'engagement', 'warmth', '>=', '60', 25);
+SELECT lead_funnel.set_total('b2b', cap => 100), lead_funnel.activate_model('b2b');
+\o
+SELECT id, company, stage, lead_funnel.score('b2b', leads, 'fit') AS fit,
+       lead_funnel.score('b2b', leads, at => '2026-07-01') AS score
+FROM leads ORDER BY score DESC, warmth DESC NULLS LAST LIMIT 5;
+\set ECHO none
+\echo
+\echo 'Why the first of them has this score:'
+\echo
+\set ECHO queries
+SELECT e.axis, e.attribute, e.operator, e.operand, e.value, e.matched, e.points
+FROM leads, lead_funnel.explain_score('b2b', leads, at => '2026-07-01') AS e
+WHERE id = 19375;
+\set ECHO none
+
+\echo
+\echo '7. The numbers are right, and quick to read'
 \echo
 \echo 'verify() compares table, journal, statistics and triggers. It has nothing to report:'
 \echo
@@ -180,11 +294,13 @@ GROUP BY currency ORDER BY currency;
 \timing off
 
 \echo
-\echo '7. Go on'
+\echo '8. Go on'
 \echo
 \echo 'In this database one could now try, for instance:'
 \echo
-\echo '    SELECT * FROM lead_funnel.move(''leads'', 20001, ''nurture'', reason => ''call again in spring'');'
+\echo '    SELECT * FROM lead_funnel.recycle(''leads'', 20001, ''call again in spring'');'
+\echo '    SELECT * FROM lead_funnel.undo_move(''leads'', 20001);'
+\echo '    SELECT action, count(*) FROM lead_funnel.run_due(''leads'') GROUP BY action;'
 \echo '    SELECT * FROM lead_funnel.funnel_rules ORDER BY from_stage, to_stage;'
 \echo '    SELECT * FROM lead_funnel.lead_milestones WHERE lead_id = 74;'
 \echo '    \\dv lead_funnel.*'
