@@ -41,6 +41,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -402,6 +403,7 @@ static void
 find_last(Walk *walk, Lead *lead, const Lead *lowest, TupleDesc desc)
 {
 	int			entries = 0;
+	bool		descended = false;
 
 	lead->has_last = false;
 	if (!walk->dense)
@@ -423,11 +425,17 @@ find_last(Walk *walk, Lead *lead, const Lead *lowest, TupleDesc desc)
 			lead->has_last = true;
 			break;
 		}
+		CHECK_FOR_INTERRUPTS();
 		walk->passed++;
-		if (walk->dense && order > 0 && ++entries > LF_WALK_ENTRIES)
+
+		/*
+		 * Once only: what a descent leaves before the lead are entries of its
+		 * own key in other funnels, which no descent passes.
+		 */
+		if (walk->dense && order > 0 && !descended && ++entries > LF_WALK_ENTRIES)
 		{
 			descend_to_walk(walk, lead, lowest);
-			entries = 0;
+			descended = true;
 		}
 		else
 			go_back(walk);

@@ -35,7 +35,7 @@ cd "$WORK/tree"
 make="make --no-print-directory -s with_llvm=no PG_CONFIG=$PG_CONFIG"     # without LLVM no clang is needed
 $make -j2 all
 
-printf '%s\n' fsync=off wal_level=logical max_prepared_transactions=10 timezone=UTC log_timezone=UTC ${SETTINGS:-} >"$CONF"
+printf '%s\n' fsync=off jit=off wal_level=logical max_prepared_transactions=10 timezone=UTC log_timezone=UTC ${SETTINGS:-} >"$CONF"
 can() { "$BINDIR/postgres" --describe-config | grep "^$1" >/dev/null; }     # -q would break the pipe
 if can extension_control_path; then            # PostgreSQL 18
 	$make install DESTDIR="$WORK/stage"
