@@ -114,9 +114,10 @@ COMMENT ON VIEW lead_funnel._lead_row IS
 -- An undo takes the place of the move that it takes back and of what came in
 -- between: a row does not count if a later one goes back to it or before it. By
 -- a window and not by NOT EXISTS, which the planner makes a nested loop over all
--- rows where it has no statistics of the funnel yet.
+-- rows where it has no statistics of the funnel yet. The other branch's key is a
+-- constant, since a condition on it would not get below the window.
 CREATE VIEW lead_funnel._counted_row AS
-SELECT j.funnel_id, j.lead_id, j.lead_key, j.lead_id::pg_catalog.text COLLATE pg_catalog."C" AS lead,
+SELECT j.funnel_id, j.lead_id, NULL::pg_catalog.text AS lead_key, j.lead_id::pg_catalog.text COLLATE pg_catalog."C" AS lead,
     j.move, j.undoes, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
     j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
     j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
@@ -129,7 +130,7 @@ FROM (
 ) j
 WHERE j.undone_from IS NULL OR j.undone_from > j.move
 UNION ALL
-SELECT j.funnel_id, j.lead_id, j.lead_key, j.lead_key,
+SELECT j.funnel_id, NULL, j.lead_key, j.lead_key,
     j.move, j.undoes, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
     j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
     j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
