@@ -40,8 +40,8 @@ if [ "${2:-}" = build ]; then        # a process of its own: set -e is off in wh
 	dpkg-deb -x postgresql-15-pgtap_*.deb pgtap
 	cd server
 	./configure -q --prefix="$prefix" $configure CFLAGS="$cflags"
-	make -s -j"$(nproc)"                         # not "install" in parallel: that does not wait for generated headers
-	make -s install
+	unset MAKELEVEL MAKEFLAGS                    # PostgreSQL makes its headers only if no make is around it
+	make -s -j"$(nproc)" install
 	make -s -C src/test/isolation install
 	cp ../pgtap/usr/share/postgresql/15/extension/* "$("$prefix/bin/pg_config" --sharedir)/extension/"
 	cp src/tools/valgrind.supp "$prefix/"
