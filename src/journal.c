@@ -189,8 +189,8 @@ lf_insert_tuple(Relation rel, HeapTuple tuple, Oid index_oid,
 #define LF_BATCH_ROWS 1000
 
 /*
- * Walking the index from lead to lead costs less than a descent for each, if
- * it passes no more entries of other leads than this for each one it finds.
+ * Walking on through the index to the next lead costs less than to descend to
+ * it, if no more entries than this lie between.
  */
 #define LF_WALK_ENTRIES 24
 
@@ -331,16 +331,18 @@ typedef struct Walk
 {
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	bool		may_go_on;		/* from lead to lead */
+	bool		goes_on;		/* has been set out so that it can */
 	bool		positioned;		/* on an entry not yet passed */
-	bool		dense;			/* go on to the next lead instead of
-								 * descending to it */
-	int64		found;
-	int64		passed;
+	LeadKey		here;			/* of that entry, once compared */
+	/* what it has learnt of how many entries lie between leads: */
+	double		passed;			/* so many */
+	double		distance;		/* over this distance of keys */
 } Walk;
 
 /* Whether the walk's entry is before (-1), of (0) or behind (1) the lead. */
 static int
-compare_entry(const Walk *walk, const Lead *lead)
+compare_entry(Walk *walk, const Lead *lead)
 {
 	TupleDesc	desc = walk->scan->xs_itupdesc;
 	IndexTuple	entry = walk->scan->xs_itup;
@@ -353,6 +355,7 @@ compare_entry(const Walk *walk, const Lead *lead)
 	else
 		other.key.key = DatumGetTextPP(key);
 	other.funnel_id = DatumGetInt32(index_getattr(entry, 2, desc, &isnull));
+	walk->here = other.key;
 	return lf_lead_compare(&other, lead);
 }
 
@@ -398,22 +401,52 @@ descend_to_walk(Walk *walk, const Lead *lead, const Lead *lowest)
 	go_back(walk);
 }
 
+/*
+ * Numbers tell how far apart they are, and so about how many entries lie
+ * between; of texts only the average is known.
+ */
+static double
+key_distance(const LeadKey *higher, const LeadKey *lower)
+{
+	return higher->is_integer ? (double) higher->id - (double) lower->id : 1;
+}
+
+/* Whether to walk from one lead to the other passes no more entries than a descent is worth. */
+static bool
+is_near(const Walk *walk, const Lead *higher, const Lead *lower)
+{
+	return key_distance(&higher->key, &lower->key) * walk->passed <= LF_WALK_ENTRIES * walk->distance;
+}
+
+/*
+ * Descends to a lead; if the next one is near, so that the walk can go on to it,
+ * which costs more, since whole pages are read.
+ */
+static void
+set_out(Walk *walk, Lead *const *leads, int i)
+{
+	walk->goes_on = walk->may_go_on && i > 0 && is_near(walk, leads[i], leads[i - 1]);
+	if (walk->goes_on)
+		descend_to_walk(walk, leads[i], leads[0]);
+	else
+		descend_to_lead(walk, leads[i]);
+}
+
 /* Finds the last row of one lead; leads come in falling order. */
 static void
-find_last(Walk *walk, Lead *lead, const Lead *lowest, TupleDesc desc)
+find_last(Walk *walk, Lead *const *leads, int i, TupleDesc desc)
 {
+	Lead	   *lead = leads[i];
+	bool		came_on = walk->goes_on && is_near(walk, leads[i + 1], lead);
 	int			entries = 0;
-	bool		descended = false;
 
 	lead->has_last = false;
-	if (!walk->dense)
-		descend_to_lead(walk, lead);
-	else if (!walk->positioned && walk->found + walk->passed == 0)
-		descend_to_walk(walk, lead, lowest);
+	if (!came_on)
+		set_out(walk, leads, i);
 
 	while (walk->positioned)
 	{
-		int			order = walk->dense ? compare_entry(walk, lead) : 0;
+		int			order = walk->goes_on ? compare_entry(walk, lead) : 0;
 
 		if (order < 0)
 			break;
@@ -426,37 +459,39 @@ find_last(Walk *walk, Lead *lead, const Lead *lowest, TupleDesc desc)
 			break;
 		}
 		CHECK_FOR_INTERRUPTS();
-		walk->passed++;
-
-		/*
-		 * Once only: what a descent leaves before the lead are entries of its
-		 * own key in other funnels, which no descent passes.
-		 */
-		if (walk->dense && order > 0 && !descended && ++entries > LF_WALK_ENTRIES)
+		if (order > 0 && ++entries > LF_WALK_ENTRIES)
 		{
-			descend_to_walk(walk, lead, lowest);
-			descended = true;
+			/* too far, or the key has many entries in other funnels */
+			walk->passed += entries;
+			if (came_on)
+				walk->distance += key_distance(&leads[i + 1]->key, &walk->here);
+			walk->goes_on = came_on = false;
+			descend_to_lead(walk, lead);
 		}
 		else
 			go_back(walk);
 	}
-	walk->found++;
-	if (walk->passed > (walk->found + 10) * LF_WALK_ENTRIES)
-		walk->dense = false;
+	if (came_on)
+	{
+		walk->passed += entries;
+		walk->distance += key_distance(&leads[i + 1]->key, &lead->key);
+	}
 }
 
 /* Finds the last rows of leads whose keys are all numbers or all texts, in rising order. */
 static void
 find_all(JournalWriter *writer, Lead **leads, int count)
 {
-	Walk		walk = {0};
+	Walk		walk = {.may_go_on = count > 4};
 
 	walk.scan = lf_index_beginscan(writer->rel, index_of(writer, &leads[0]->key), SnapshotSelf, 2);
 	walk.slot = table_slot_create(writer->rel, NULL);
-	walk.dense = count > 4;
-	walk.scan->xs_want_itup = walk.dense;
+	walk.scan->xs_want_itup = walk.may_go_on;
+	/* a few long ways do not tell that all texts are far apart */
+	if (!leads[0]->key.is_integer)
+		walk.distance = 10;
 	for (int i = count - 1; i >= 0; i--)
-		find_last(&walk, leads[i], leads[0], RelationGetDescr(writer->rel));
+		find_last(&walk, leads, i, RelationGetDescr(writer->rel));
 	index_endscan(walk.scan);
 	ExecDropSingleTupleTableSlot(walk.slot);
 }

@@ -464,6 +464,21 @@ by_lead(const void *a, const void *b)
 	return lf_lead_compare(**(Lead **const *) a, **(Lead **const *) b);
 }
 
+/*
+ * Puts the events into the order of their leads, if each is of another lead and
+ * all are of one command: then neither the rows nor their index entries need to
+ * be sorted again.
+ */
+static void
+follow_leads(Batch *batch, Lead **const *places)
+{
+	BatchEvent *events = palloc(batch->count * sizeof(BatchEvent));
+
+	for (int i = 0; i < batch->count; i++)
+		events[i] = *(BatchEvent *) ((char *) places[i] - offsetof(BatchEvent, lead));
+	batch->events = events;
+}
+
 /* Gives events of one lead the same Lead, and finds the last rows. */
 static void
 find_leads(Batch *batch)
@@ -494,6 +509,9 @@ find_leads(Batch *batch)
 			leads[nleads++] = *places[i];
 	}
 	lf_journal_find(batch->writer, leads, nleads);
+	if (nleads == batch->count && nplaces == batch->count &&
+		batch->events[0].event->new_cmin == batch->events[batch->count - 1].event->new_cmin)
+		follow_leads(batch, places);
 }
 
 /* Whether an event that waits on concerns a lead of this one. */
