@@ -352,6 +352,21 @@ BEGIN;
 SET LOCAL lead_funnel.override = 'holidays';
 UPDATE r SET stage = 'sal' WHERE id = 3;
 COMMIT;
+-- one login that owns the table: with a role taken it has that role's rights only, and no override
+RESET SESSION AUTHORIZATION;
+ALTER ROLE regress_gt_owner NOINHERIT;
+GRANT regress_gt_sales, regress_gt_marketing TO regress_gt_owner;
+SET SESSION AUTHORIZATION regress_gt_owner;
+UPDATE r SET stage = 'sal' WHERE id = 4;
+BEGIN;
+SET LOCAL ROLE regress_gt_sales;
+UPDATE r SET stage = 'sal' WHERE id = 4;
+COMMIT;
+BEGIN;
+SET LOCAL ROLE regress_gt_marketing;
+SET LOCAL lead_funnel.override = 'I own it';
+UPDATE r SET stage = 'sal' WHERE id = 5;
+ROLLBACK;
 RESET SESSION AUTHORIZATION;
 SELECT lead_id, to_stage, origin, role_name, reason FROM lead_funnel.funnel_history WHERE funnel = 'r' AND to_stage = 'sal' ORDER BY 1;
 
