@@ -21,6 +21,7 @@ OBJS = \
 	src/lead_row.o \
 	src/lead_table.o \
 	src/journal.o \
+	src/last_rows.o \
 	src/sum.o \
 	src/cells.o \
 	src/stats.o \

@@ -126,7 +126,11 @@ typedef struct Lead
 	JournalRow	last;
 } Lead;
 
+/* The order of the indexes, and in it that of funnels. */
 extern int	lf_lead_compare(const Lead *a, const Lead *b);
+
+/* What the next row needs of this one; the result points into the tuple. */
+extern void lf_journal_read_row(HeapTuple tuple, TupleDesc desc, JournalRow *row);
 
 /* Reads and writes rows of many leads; to be closed before the caller returns. */
 typedef struct JournalWriter JournalWriter;
