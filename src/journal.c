@@ -149,7 +149,7 @@ has_only_own_indexes(Relation rel)
 	int			count = list_length(indexes);
 
 	list_free(indexes);
-	return count == (RelationGetRelid(rel) == lf_own_tables()->journal ? 3 : 1);
+	return count == (RelationGetRelid(rel) == lf_own_tables()->journal ? 4 : 1);
 }
 
 /*
@@ -207,6 +207,7 @@ struct JournalWriter
 	int			count;
 	int			room;
 	NewRow	   *rows;
+	bool		has_undo;		/* a row belongs to the index of undoes */
 };
 
 /*
@@ -555,6 +556,8 @@ add_tuple(JournalWriter *writer, int32 funnel_id, int32 move, const LeadKey *key
 	row->key = *key;
 	row->cmin = cmin;
 	row->tuple = tuple;
+	if (!heap_attisnull(tuple, JOURNAL_UNDOES, RelationGetDescr(writer->rel)))
+		writer->has_undo = true;
 }
 
 void
@@ -657,6 +660,13 @@ insert_into_index(JournalWriter *writer)
 	}
 }
 
+/* Whether each row belongs to one index, which we know: undoes are few. */
+static bool
+has_plain_indexes(const JournalWriter *writer)
+{
+	return !writer->has_undo && has_only_own_indexes(writer->rel);
+}
+
 /*
  * A single row needs no slot; and an index that a DBA has added may call a
  * function that gets here again.
@@ -664,17 +674,17 @@ insert_into_index(JournalWriter *writer)
 static void
 insert_one_by_one(JournalWriter *writer)
 {
-	bool		only_own = has_only_own_indexes(writer->rel);
+	bool		plain = has_plain_indexes(writer);
 
 	for (int i = 0; i < writer->count; i++)
 	{
 		const NewRow *row = &writer->rows[i];
 
 		heap_insert(writer->rel, row->tuple, row->cmin, 0, NULL);
-		if (!only_own)
+		if (!plain)
 			insert_into_all_indexes(writer->rel, row->tuple);
 	}
-	if (only_own)
+	if (plain)
 		insert_into_index(writer);
 }
 
@@ -705,7 +715,7 @@ lf_journal_write(JournalWriter *writer)
 	 * well
 	 */
 	(void) GetCurrentCommandId(true);
-	if (writer->count > 1 && has_only_own_indexes(writer->rel))
+	if (writer->count > 1 && has_plain_indexes(writer))
 	{
 		insert_into_heap(writer);
 		insert_into_index(writer);
@@ -715,6 +725,7 @@ lf_journal_write(JournalWriter *writer)
 		insert_one_by_one(writer);
 	error_context_stack = context.previous;
 	writer->count = 0;
+	writer->has_undo = false;
 }
 
 void

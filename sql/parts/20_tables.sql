@@ -142,6 +142,8 @@ CREATE TABLE lead_funnel.journal (
 CREATE UNIQUE INDEX journal_lead_id ON lead_funnel.journal (lead_id, funnel_id, move) WHERE lead_id IS NOT NULL;
 CREATE UNIQUE INDEX journal_lead_key ON lead_funnel.journal (lead_key, funnel_id, move) WHERE lead_key IS NOT NULL;
 CREATE UNIQUE INDEX journal_epoch ON lead_funnel.journal (funnel_id, epoch) WHERE lead_id IS NULL AND lead_key IS NULL;
+-- Few rows, which every row is compared with that is counted.
+CREATE INDEX journal_undo ON lead_funnel.journal (funnel_id, lead_id, lead_key) WHERE undoes IS NOT NULL;
 ALTER TABLE lead_funnel.journal REPLICA IDENTITY FULL;
 COMMENT ON TABLE lead_funnel.journal IS 'one row per move, entry, exit or change of a lead, append-only';
 
