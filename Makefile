@@ -25,6 +25,7 @@ OBJS = \
 	src/sum.o \
 	src/cells.o \
 	src/stats.o \
+	src/automatic.o \
 	src/event.o \
 	src/moves.o \
 	src/handshake.o \

@@ -549,24 +549,6 @@ lf_funnel_of(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
-/* The enum's own spelling of the label; NULL if it has none like it. */
-static char *
-enum_spelling(Oid type, const char *label)
-{
-	CatCList   *list = SearchSysCacheList1(ENUMTYPOIDNAME, ObjectIdGetDatum(type));
-	char	   *result = NULL;
-
-	for (int i = 0; i < list->n_members; i++)
-	{
-		char	   *name = NameStr(((Form_pg_enum) GETSTRUCT(&list->members[i]->tuple))->enumlabel);
-
-		if (pg_strcasecmp(name, label) == 0)
-			result = pstrdup(name);
-	}
-	ReleaseSysCacheList(list);
-	return result;
-}
-
 /* lead_funnel._status_for(funnel, stage): what move() writes */
 Datum
 lf_status_for(PG_FUNCTION_ARGS)
@@ -574,22 +556,11 @@ lf_status_for(PG_FUNCTION_ARGS)
 	FunnelRow	row;
 	Funnel	   *funnel;
 	LeadStage	stage = PG_GETARG_LEAD_STAGE(1);
-	char	   *value = NULL;
+	const char *value;
 
 	find_funnel(NameStr(*PG_GETARG_NAME(0)), &row);
 	funnel = lf_funnel_by_id(row.funnel_id);
-	for (int i = 0; i < funnel->nvalues; i++)
-	{
-		if (funnel->values[i].stage == stage)
-		{
-			value = funnel->values[i].value;
-			break;
-		}
-	}
-	if (value == NULL && funnel->stage_kind == LF_STAGE_ENUM)
-		value = enum_spelling(funnel->type[LF_COL_STAGE], lf_stage_label(stage));
-	else if (value == NULL && funnel->stage_kind != LF_STAGE_INTEGER)
-		value = unconstify(char *, lf_stage_label(stage));
+	value = lf_funnel_status_of_stage(funnel, stage);
 	if (value == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

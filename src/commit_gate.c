@@ -345,7 +345,8 @@ static void
 judge(JournalWriter *writer, const Note *note)
 {
 	Funnel	   *funnel = lf_funnel_lookup(note->root);
-	Judgement	judgement = {.qualification = note->evidence.qualification,.score = note->evidence.score};
+	Judgement	judgement = {.qualification = note->evidence.qualification,.score = note->evidence.score,
+	.score_model = note->evidence.score_model,.score_version = note->evidence.score_version};
 
 	/* detached meanwhile: nobody keeps to its rules any more */
 	if (funnel == NULL || funnel->funnel_id != note->lead.funnel_id)

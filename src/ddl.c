@@ -59,6 +59,19 @@ concerned_funnel(RangeVar *relation)
 }
 
 static bool
+model_looks_at(const char *name, const char *column)
+{
+	ScoreModel *model = lf_score_model_open(name, true);
+	bool		result = false;
+
+	for (int i = 0; model != NULL && i < model->nattributes && !result; i++)
+		result = namestrcmp(&model->attributes[i], column) == 0;
+	if (model != NULL)
+		lf_score_model_close(model);
+	return result;
+}
+
+static bool
 uses_column(const Funnel *funnel, const char *name)
 {
 	AttrNumber	attnum = get_attnum(funnel->relid, name);
@@ -75,7 +88,7 @@ uses_column(const Funnel *funnel, const char *name)
 		if (funnel->binding->attnum[i] == attnum)
 			return true;
 	}
-	return false;
+	return funnel->score_source != NULL && model_looks_at(NameStr(funnel->score_source->model), name);
 }
 
 static char *

@@ -101,6 +101,20 @@ read_evidence(const Funnel *funnel, TupleTableSlot *slot, Event *event)
 	lf_evidence_read(funnel, slot, as_of, &event->evidence);
 }
 
+/* What our BEFORE trigger has made of the row, unless another trigger thought otherwise. */
+static void
+read_automatic(Event *event)
+{
+	AutomaticMove *automatic = lf_automatic_take(event->relid, &event->new_key, event->new_cmin);
+
+	if (automatic == NULL || !event->new.live || event->new.stage != lf_automatic_target(automatic))
+		return;
+	event->automatic = automatic;
+	/* the column has been stamped since */
+	event->has_given = automatic->has_given;
+	event->given = automatic->given;
+}
+
 int
 lf_trigger_depth(void)
 {
@@ -127,6 +141,7 @@ lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event)
 	{
 		read_new(funnel, trigdata->tg_trigslot, trigdata->tg_trigtuple, event);
 		read_circumstances(funnel, NULL, trigdata->tg_trigslot, event);
+		read_automatic(event);
 		read_evidence(funnel, trigdata->tg_trigslot, event);
 	}
 	else if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
@@ -134,6 +149,7 @@ lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event)
 		read_old(funnel, trigdata->tg_trigslot, trigdata->tg_trigtuple, event);
 		read_new(funnel, trigdata->tg_newslot, trigdata->tg_newtuple, event);
 		read_circumstances(funnel, trigdata->tg_trigslot, trigdata->tg_newslot, event);
+		read_automatic(event);
 		read_evidence(funnel, trigdata->tg_newslot, event);
 	}
 	else
@@ -176,6 +192,8 @@ lf_event_copy(const Event *event, const Event *like)
 	copy->role_name = lf_text_copy_or_share(event->role_name, like->role_name);
 	if (event->evidence.unreadable != NULL || event->evidence.score != NULL)
 		copy->evidence = lf_evidence_copy(&event->evidence, &like->evidence);
+	if (event->automatic != NULL)
+		copy->automatic = lf_automatic_copy(event->automatic);
 	if (event->shown_key != NULL)
 		copy->shown_key = pstrdup(event->shown_key);
 	return copy;

@@ -13,6 +13,7 @@
 
 #include "commands/trigger.h"
 
+#include "automatic.h"
 #include "lead_row.h"
 #include "rules.h"
 
@@ -67,6 +68,7 @@ typedef struct Event
 	char		by_right;		/* origin of a move that no rule is asked
 								 * about: undo, expiry; 0: none */
 	int32		undoes;			/* the move that it takes back */
+	AutomaticMove *automatic;	/* that our trigger has made of it, or NULL */
 } Event;
 
 /* What is read points into the rows. */

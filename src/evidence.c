@@ -36,9 +36,15 @@ lf_evidence_has_qualification(const Funnel *funnel)
 }
 
 bool
+lf_evidence_has_score(const Funnel *funnel)
+{
+	return funnel->score_source != NULL || funnel->attnum[LF_COL_SCORE] != InvalidAttrNumber;
+}
+
+bool
 lf_evidence_is_read(const Funnel *funnel)
 {
-	return lf_evidence_has_qualification(funnel) || funnel->attnum[LF_COL_SCORE] != InvalidAttrNumber;
+	return lf_evidence_has_qualification(funnel) || lf_evidence_has_score(funnel);
 }
 
 static void
@@ -263,6 +269,18 @@ read_score(const Funnel *funnel, TupleTableSlot *slot)
 	return numeric_is_nan(score) || numeric_is_inf(score) ? NULL : score;
 }
 
+static void
+make_score(ScoreSource *source, TupleTableSlot *slot, TimestampTz as_of, Evidence *evidence)
+{
+	ScoreCall  *call = &source->call;
+
+	if (!lf_score_is_current(call, NameStr(source->model)))
+		lf_score_prepare(call, NameStr(source->model), slot->tts_tupleDescriptor, source->cxt);
+	evidence->score = int64_to_numeric(lf_score_slot(call->row, slot, source->axis, as_of, NULL));
+	evidence->score_model = call->model->model_id;
+	evidence->score_version = call->model->version;
+}
+
 void
 lf_evidence_read(const Funnel *funnel, TupleTableSlot *slot, TimestampTz as_of, Evidence *evidence)
 {
@@ -271,6 +289,8 @@ lf_evidence_read(const Funnel *funnel, TupleTableSlot *slot, TimestampTz as_of, 
 		read_binding(funnel, slot, as_of, evidence);
 	else if (funnel->attnum[LF_COL_QUALIFICATION] != InvalidAttrNumber)
 		read_column(funnel, slot, evidence);
-	if (funnel->attnum[LF_COL_SCORE] != InvalidAttrNumber)
+	if (funnel->score_source != NULL)
+		make_score(funnel->score_source, slot, as_of, evidence);
+	else if (funnel->attnum[LF_COL_SCORE] != InvalidAttrNumber)
 		evidence->score = read_score(funnel, slot);
 }

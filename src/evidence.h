@@ -13,6 +13,7 @@
 
 #include "lead_row.h"
 #include "gate.h"
+#include "score.h"
 
 /*
  * The columns that a qualification is made of, if no column holds it.  First
@@ -62,12 +63,23 @@ typedef struct Binding
 	NullableDatum thresholds[LF_BANT_ARGUMENTS];	/* from validated_share on */
 } Binding;
 
+/* A model that makes the score of the rows, and what it is bound to. */
+typedef struct ScoreSource
+{
+	NameData	model;
+	ScoreAxis	axis;
+	MemoryContext cxt;			/* of the call */
+	ScoreCall	call;
+} ScoreSource;
+
 /* Whether the funnel knows where to find a qualification, or a score. */
 extern bool lf_evidence_has_qualification(const Funnel *funnel);
+extern bool lf_evidence_has_score(const Funnel *funnel);
 extern bool lf_evidence_is_read(const Funnel *funnel);
 
 /*
- * Reads the evidence; dates of decision are judged as of the moment.  The
+ * Reads the evidence; dates of decision, and what a model says of time, are
+ * judged as of the moment.  The
  * result points into the row or is allocated in the present memory context.
  */
 extern void lf_evidence_read(const Funnel *funnel, TupleTableSlot *slot, TimestampTz as_of, Evidence *evidence);

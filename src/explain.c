@@ -22,18 +22,22 @@
 #include "executor/tuptable.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/bitmapset.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/typcache.h"
 
+#include "automatic.h"
 #include "compat.h"
 #include "rules.h"
 #include "settings.h"
 
 PG_FUNCTION_INFO_V1(lf_explain);
 PG_FUNCTION_INFO_V1(lf_judged_columns);
+PG_FUNCTION_INFO_V1(lf_automatic_stage);
 PG_FUNCTION_INFO_V1(lf_criteria);
 PG_FUNCTION_INFO_V1(lf_is_qualification_text);
 PG_FUNCTION_INFO_V1(lf_is_qualification_jsonb);
@@ -99,23 +103,27 @@ Datum
 lf_judged_columns(PG_FUNCTION_ARGS)
 {
 	Funnel	   *funnel = funnel_by_name(NameStr(*PG_GETARG_NAME(0)));
-	Datum		names[lengthof(judged) + LF_BOUND_COUNT];
-	AttrNumber	seen[lengthof(judged) + LF_BOUND_COUNT];
+	Bitmapset  *attnums = NULL;
+	Datum	   *names;
 	int			count = 0;
+	int			attnum = -1;
 
-	for (int i = 0; i < (int) lengthof(seen); i++)
+	for (int i = 0; i < (int) lengthof(judged); i++)
+		attnums = bms_add_member(attnums, funnel->attnum[judged[i]]);
+	for (int i = 0; funnel->binding != NULL && i < LF_BOUND_COUNT; i++)
+		attnums = bms_add_member(attnums, funnel->binding->attnum[i]);
+	if (funnel->score_source != NULL)
 	{
-		AttrNumber	attnum = i < (int) lengthof(judged) ? funnel->attnum[judged[i]] :
-			funnel->binding ? funnel->binding->attnum[i - lengthof(judged)] : InvalidAttrNumber;
-		bool		known = attnum == InvalidAttrNumber;
+		ScoreModel *model = lf_score_model_open(NameStr(funnel->score_source->model), false);
 
-		for (int j = 0; j < count && !known; j++)
-			known = seen[j] == attnum;
-		if (known)
-			continue;
-		seen[count] = attnum;
-		names[count++] = CStringGetTextDatum(get_attname(funnel->relid, attnum, false));
+		for (int i = 0; i < model->nattributes; i++)
+			attnums = bms_add_member(attnums, Max(get_attnum(funnel->relid, NameStr(model->attributes[i])), InvalidAttrNumber));
+		lf_score_model_close(model);
 	}
+	attnums = bms_del_member(attnums, InvalidAttrNumber);
+	names = palloc(bms_num_members(attnums) * sizeof(Datum));
+	while ((attnum = bms_next_member(attnums, attnum)) >= 0)
+		names[count++] = CStringGetTextDatum(get_attname(funnel->relid, attnum, false));
 	PG_RETURN_ARRAYTYPE_P(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
@@ -142,11 +150,19 @@ number_in_record(const Funnel *funnel, AttrNumber attnum, Oid type, TupleDesc de
 	return InvalidAttrNumber;
 }
 
-/* The funnel as it finds its columns in the record. */
+/* The funnel as it finds its columns in the record; all of it lives in the present memory context. */
 static void
-map_columns(const Funnel *funnel, TupleDesc desc, Funnel *mapped, Binding *binding)
+map_columns(const Funnel *funnel, TupleDesc desc, Funnel *mapped, Binding *binding, ScoreSource *source)
 {
 	*mapped = *funnel;
+	if (funnel->score_source != NULL)
+	{
+		memset(source, 0, sizeof(*source));
+		source->model = funnel->score_source->model;
+		source->axis = funnel->score_source->axis;
+		source->cxt = CurrentMemoryContext;
+		mapped->score_source = source;
+	}
 	memset(mapped->attnum, 0, sizeof(mapped->attnum));
 	for (int i = 0; i < (int) lengthof(judged); i++)
 		mapped->attnum[judged[i]] = number_in_record(funnel, funnel->attnum[judged[i]], funnel->type[judged[i]], desc);
@@ -251,6 +267,7 @@ lf_explain(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	Funnel		mapped;
 	Binding		binding;
+	ScoreSource source;
 	LeadState	state;
 	Evidence	evidence;
 	Explanation e = {0};
@@ -264,7 +281,7 @@ lf_explain(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	e.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	desc = lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
-	map_columns(funnel, desc, &mapped, &binding);
+	map_columns(funnel, desc, &mapped, &binding, &source);
 	memset(&tuple, 0, sizeof(tuple));
 	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
 	tuple.t_data = header;
@@ -289,4 +306,90 @@ lf_explain(PG_FUNCTION_ARGS)
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	return (Datum) 0;
+}
+
+/* ---------- automatic moves of what is there already ---------- */
+
+/* What a query of many rows finds out once. */
+typedef struct DueCall
+{
+	uint64		generation;		/* when; 0: nothing yet */
+	MemoryContext cxt;			/* of what follows */
+	NameData	name;
+	Oid			type;
+	int32		typmod;
+	Funnel		mapped;
+	Binding		binding;
+	ScoreSource source;
+	TupleTableSlot *slot;
+} DueCall;
+
+static DueCall *
+due_call(FunctionCallInfo fcinfo, const char *name, HeapTupleHeader header)
+{
+	DueCall    *call = fcinfo->flinfo->fn_extra;
+	Oid			type = HeapTupleHeaderGetTypeId(header);
+	int32		typmod = HeapTupleHeaderGetTypMod(header);
+	Funnel	   *funnel;
+	TupleDesc	desc;
+	MemoryContext previous;
+
+	if (call == NULL)
+		call = fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(DueCall));
+	/* it counts the changes of tables, too */
+	if (call->generation == lf_score_generation && call->type == type && call->typmod == typmod &&
+		namestrcmp(&call->name, name) == 0)
+		return call;
+	call->generation = 0;
+	if (call->cxt == NULL)
+		call->cxt = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "lead_funnel automatic moves", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(call->cxt);
+	previous = MemoryContextSwitchTo(call->cxt);
+	funnel = funnel_by_name(name);
+	desc = lookup_rowtype_tupdesc_copy(type, typmod);
+	map_columns(funnel, desc, &call->mapped, &call->binding, &call->source);
+	call->slot = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);
+	call->type = type;
+	call->typmod = typmod;
+	namestrcpy(&call->name, name);
+	MemoryContextSwitchTo(previous);
+	call->generation = lf_score_generation;
+	return call;
+}
+
+/*
+ * lead_funnel._automatic_stage(funnel, lead record): where the automatic rules
+ * would have the lead, with its score as it is now; NULL: where it is
+ */
+Datum
+lf_automatic_stage(PG_FUNCTION_ARGS)
+{
+	HeapTupleHeader header = PG_GETARG_HEAPTUPLEHEADER(1);
+	DueCall    *call = due_call(fcinfo, NameStr(*PG_GETARG_NAME(0)), header);
+	const Funnel *funnel = &call->mapped;
+	LeadStage	result = LF_STAGE_NONE;
+	HeapTupleData tuple;
+	LeadState	state;
+	Evidence	evidence;
+
+	memset(&tuple, 0, sizeof(tuple));
+	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	tuple.t_data = header;
+	ExecStoreHeapTuple(&tuple, call->slot, false);
+	lf_lead_place(funnel, call->slot, &state);
+	if (state.live && funnel->enforce && funnel->automatic[state.stage][0] != LF_STAGE_NONE)
+	{
+		lf_evidence_read(funnel, call->slot, GetCurrentTransactionStartTimestamp(), &evidence);
+		for (int i = 0; i < LF_AUTOMATIC_MAX && result == LF_STAGE_NONE; i++)
+		{
+			LeadStage	to = funnel->automatic[state.stage][i];
+
+			if (to != LF_STAGE_NONE && lf_automatic_is_met(&funnel->rules[state.stage][to], &evidence))
+				result = to;
+		}
+	}
+	ExecClearTuple(call->slot);
+	if (result == LF_STAGE_NONE)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(LeadStageGetDatum(result));
 }

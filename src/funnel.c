@@ -29,9 +29,11 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
+#include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
@@ -82,7 +84,8 @@ enum
 	RULE_MIN_CRITERIA,
 	RULE_MIN_LEVEL,
 	RULE_NO_BLOCKERS,
-	RULE_MIN_QUALIFICATION_SCORE
+	RULE_MIN_QUALIFICATION_SCORE,
+	RULE_BELOW_SCORE
 };
 
 static HTAB *funnels = NULL;
@@ -564,6 +567,34 @@ compile_binding(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 	funnel->binding = binding;
 }
 
+/* ---------- a model that makes the score ---------- */
+
+static void
+compile_score_source(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
+{
+	Oid			table = lf_own_tables()->funnel;
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, get_attnum(table, "score_model"), desc, &isnull);
+	ScoreSource *source;
+
+	funnel->score_source = NULL;
+	if (isnull)
+		return;
+	source = MemoryContextAllocZero(funnel->cxt, sizeof(ScoreSource));
+	source->cxt = funnel->cxt;
+	source->model = *DatumGetName(value);
+	source->axis = LF_AXIS_TOTAL;
+	value = heap_getattr(tuple, get_attnum(table, "score_axis"), desc, &isnull);
+	if (!isnull)
+	{
+		char	   *axis = TextDatumGetCString(value);
+
+		if (!lf_score_parse_axis(axis, strlen(axis), &source->axis))
+			elog(ERROR, "axis of the score of funnel \"%s\" makes no sense", NameStr(funnel->name));
+	}
+	funnel->score_source = source;
+}
+
 static int
 by_position(const void *a, const void *b)
 {
@@ -616,6 +647,22 @@ compile_stage_map(Funnel *funnel, Snapshot snapshot)
 		qsort(funnel->values, funnel->nvalues, sizeof(StageValue), by_position);
 }
 
+static Numeric
+copy_numeric(Funnel *funnel, HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
+	MemoryContext previous;
+	Numeric		result;
+
+	if (isnull)
+		return NULL;
+	previous = MemoryContextSwitchTo(funnel->cxt);
+	result = DatumGetNumericCopy(value);
+	MemoryContextSwitchTo(previous);
+	return result;
+}
+
 /* The conditions of a rule that look at the lead; NULL if it has none. */
 static Gate *
 compile_gate(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
@@ -648,15 +695,27 @@ compile_gate(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 	if (!isnull)
 		gate->min_qualification_score = DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
 	gate->at_commit = strcmp(text_attribute(tuple, RULE_CHECK_AT, desc), "commit") == 0;
-	value = heap_getattr(tuple, RULE_MIN_SCORE, desc, &isnull);
-	if (!isnull)
-	{
-		MemoryContext previous = MemoryContextSwitchTo(funnel->cxt);
-
-		gate->min_score = DatumGetNumericCopy(value);
-		MemoryContextSwitchTo(previous);
-	}
+	gate->min_score = copy_numeric(funnel, tuple, RULE_MIN_SCORE, desc);
 	return lf_gate_finish(gate) ? gate : NULL;
+}
+
+/* The rule that a score reaches goes before the one that it falls to. */
+static void
+add_automatic(Funnel *funnel, LeadStage from, const Rule *rule)
+{
+	LeadStage  *targets = funnel->automatic[from];
+	LeadStage	to = rule - funnel->rules[from];
+
+	funnel->has_automatic = true;
+	if (targets[0] == LF_STAGE_NONE)
+		targets[0] = to;
+	else if (rule->below_score == NULL)
+	{
+		targets[1] = targets[0];
+		targets[0] = to;
+	}
+	else
+		targets[1] = to;
 }
 
 static void
@@ -676,6 +735,8 @@ compile_rules(Funnel *funnel, Snapshot snapshot)
 	table_close(rel, AccessShareLock);
 
 	memset(funnel->rules, 0, sizeof(funnel->rules));
+	memset(funnel->automatic, 0, sizeof(funnel->automatic));
+	funnel->has_automatic = false;
 	rel = table_open(lf_own_tables()->rule, AccessShareLock);
 	scan = begin_funnel_scan(rel, snapshot, funnel->funnel_id, &key);
 	while ((tuple = systable_getnext(scan)) != NULL)
@@ -697,6 +758,10 @@ compile_rules(Funnel *funnel, Snapshot snapshot)
 		if (!isnull)
 			rule->allowed_role = *DatumGetName(value);
 		rule->gate = compile_gate(funnel, tuple, desc);
+		rule->automatic = DatumGetBool(lf_required_attribute(tuple, RULE_AUTOMATIC, desc));
+		rule->below_score = copy_numeric(funnel, tuple, RULE_BELOW_SCORE, desc);
+		if (rule->automatic)
+			add_automatic(funnel, from, rule);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -753,6 +818,7 @@ compile(Funnel *funnel)
 		funnel->tz = lookup_zone(text_attribute(tuple, FUNNEL_TIMEZONE, desc), NameStr(funnel->name));
 		compile_columns(funnel, tuple, desc);
 		compile_binding(funnel, tuple, desc);
+		compile_score_source(funnel, tuple, desc);
 		compile_stage_map(funnel, snapshot);
 		compile_rules(funnel, snapshot);
 		compile_overriders(funnel, snapshot);
@@ -851,4 +917,62 @@ lf_funnel_stage_of_number(const Funnel *funnel, int64 value)
 			return funnel->values[i].stage;
 	}
 	return LF_STAGE_NONE;
+}
+
+/* The enum's own spelling of the label; NULL if it has none like it. */
+static char *
+enum_spelling(Oid type, const char *label)
+{
+	CatCList   *list = SearchSysCacheList1(ENUMTYPOIDNAME, ObjectIdGetDatum(type));
+	char	   *result = NULL;
+
+	for (int i = 0; i < list->n_members; i++)
+	{
+		char	   *name = NameStr(((Form_pg_enum) GETSTRUCT(&list->members[i]->tuple))->enumlabel);
+
+		if (pg_strcasecmp(name, label) == 0)
+			result = pstrdup(name);
+	}
+	ReleaseSysCacheList(list);
+	return result;
+}
+
+const char *
+lf_funnel_status_of_stage(const Funnel *funnel, LeadStage stage)
+{
+	for (int i = 0; i < funnel->nvalues; i++)
+	{
+		if (funnel->values[i].stage == stage)
+			return funnel->values[i].value;
+	}
+	if (funnel->stage_kind == LF_STAGE_ENUM)
+		return enum_spelling(funnel->type[LF_COL_STAGE], lf_stage_label(stage));
+	return funnel->stage_kind == LF_STAGE_INTEGER ? NULL : lf_stage_label(stage);
+}
+
+bool
+lf_funnel_was_automatic(const Funnel *funnel, int32 version, LeadStage from, LeadStage to)
+{
+	Relation	rel = table_open(lf_own_tables()->rule, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	Snapshot	snapshot = lf_fresh_snapshot();
+	ScanKeyData key;
+	SysScanDesc scan = begin_funnel_scan(rel, snapshot, funnel->funnel_id, &key);
+	HeapTuple	tuple;
+	bool		result = false;
+
+	while (!result && (tuple = systable_getnext(scan)) != NULL)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, RULE_FROM_STAGE, desc, &isnull);
+
+		result = !isnull && DatumGetLeadStage(value) == from &&
+			DatumGetInt32(lf_required_attribute(tuple, RULE_VERSION, desc)) == version &&
+			DatumGetLeadStage(lf_required_attribute(tuple, RULE_TO_STAGE, desc)) == to &&
+			DatumGetBool(lf_required_attribute(tuple, RULE_AUTOMATIC, desc));
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return result;
 }

@@ -12,6 +12,7 @@
 #define LEAD_FUNNEL_FUNNEL_H
 
 #include "pgtime.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
@@ -68,7 +69,12 @@ typedef struct Rule
 	bool		has_role;
 	NameData	allowed_role;	/* by name, since it may not exist here */
 	const struct Gate *gate;	/* NULL: none */
+	bool		automatic;		/* the move is made when its conditions are met */
+	Numeric		below_score;	/* one of these conditions; NULL: none */
 } Rule;
+
+/* Automatic moves from one stage: one that a score reaches, one that it falls to. */
+#define LF_AUTOMATIC_MAX 2
 
 typedef struct Funnel
 {
@@ -93,6 +99,11 @@ typedef struct Funnel
 	StageValue *values;
 	int32		rules_version;
 	Rule		rules[LF_STAGE_COUNT + 1][LF_STAGE_COUNT + 1];	/* [from or none][to] */
+	bool		has_automatic;
+	LeadStage	automatic[LF_STAGE_COUNT + 1][LF_AUTOMATIC_MAX];	/* where to, in the order in
+																	 * which they are tried */
+	struct ScoreSource *score_source;	/* the model that makes the score, or
+										 * NULL */
 	int			noverriders;
 	NameData   *overriders;
 	int32		epoch;			/* how often all leads left at once */
@@ -147,6 +158,12 @@ extern void lf_funnel_invalidate(Oid relid);
 /* What a status column's value means; LF_STAGE_NONE if it is not mapped. */
 extern LeadStage lf_funnel_stage_of_text(const Funnel *funnel, const char *value, int length);
 extern LeadStage lf_funnel_stage_of_number(const Funnel *funnel, int64 value);
+
+/* What stands for a stage in the status column; NULL: nothing does. */
+extern const char *lf_funnel_status_of_stage(const Funnel *funnel, LeadStage stage);
+
+/* Whether the move was automatic by an earlier version of the rules. */
+extern bool lf_funnel_was_automatic(const Funnel *funnel, int32 version, LeadStage from, LeadStage to);
 
 /* Row of table funnel, for callers that know a name or number only. */
 typedef struct FunnelRow

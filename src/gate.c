@@ -288,5 +288,7 @@ lf_evidence_copy(const Evidence *evidence, const Evidence *like)
 bool
 lf_evidence_equal(const Evidence *a, const Evidence *b)
 {
-	return a->qualification == b->qualification && lf_numeric_equal((const PackedNumeric *) a->score, (const PackedNumeric *) b->score);
+	return a->qualification == b->qualification &&
+		a->score_model == b->score_model && a->score_version == b->score_version &&
+		lf_numeric_equal((const PackedNumeric *) a->score, (const PackedNumeric *) b->score);
 }

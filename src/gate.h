@@ -22,6 +22,8 @@ typedef struct Evidence
 	text	   *unreadable;		/* NULL, or what stands in a column where a
 								 * qualification or level should */
 	Numeric		score;			/* NULL: none */
+	int32		score_model;	/* that made the score; 0: a column has it */
+	int32		score_version;
 } Evidence;
 
 /* The conditions of a rule that look at the evidence. */

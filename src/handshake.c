@@ -40,6 +40,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "automatic.h"
 #include "compat.h"
 #include "handshake.h"
 #include "moves.h"
@@ -51,6 +52,7 @@ PG_FUNCTION_INFO_V1(lf_decision);
 PG_FUNCTION_INFO_V1(lf_undo);
 PG_FUNCTION_INFO_V1(lf_overdue);
 PG_FUNCTION_INFO_V1(lf_expire);
+PG_FUNCTION_INFO_V1(lf_move_automatically);
 
 ByRight    *lf_by_right = NULL;
 
@@ -739,4 +741,76 @@ lf_expire(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(previous);
 	SPI_finish();
 	PG_RETURN_DATUM(tuple);
+}
+
+/* ---------- automatic moves that no write has made ---------- */
+
+/*
+ * Whether somebody has put the lead where it is although the rule would have
+ * moved it on: then it stays, until a write takes its score to the threshold
+ * again.
+ */
+static bool
+was_put_there(const Funnel *funnel, const Lead *lead, LeadStage to)
+{
+	List	   *rows = rows_of(lead);
+	const JournalRow *row = NULL;
+	Evidence	evidence = {0};
+
+	for (int i = list_length(rows) - 1; i >= 0 && row == NULL; i--)
+	{
+		const JournalRow *candidate = list_nth(rows, i);
+
+		if (candidate->kind == LF_KIND_MOVE || candidate->kind == LF_KIND_UNDO)
+			row = candidate;
+	}
+	if (row == NULL || row->origin == LF_ORIGIN_AUTOMATIC || row->from_stage == LF_STAGE_NONE ||
+		!lf_funnel_was_automatic(funnel, row->rules_version, row->state.stage, to))
+		return false;
+	evidence.qualification = row->qualification;
+	evidence.score = row->score;
+	return lf_automatic_is_met(&funnel->rules[row->state.stage][to], &evidence);
+}
+
+/* lead_funnel._move_automatically(funnel, key): NULL if there is nothing to do, or another session is at the lead */
+Datum
+lf_move_automatically(PG_FUNCTION_ARGS)
+{
+	char	   *funnel_name = NameStr(*PG_GETARG_NAME(0));
+	Oid			types[] = {NAMEOID, TEXTOID};
+	Datum		values[] = {NameGetDatum(PG_GETARG_NAME(0)), PG_GETARG_DATUM(1)};
+	MemoryContext cxt = CurrentMemoryContext;
+	MemoryContext previous;
+	ByRight		right = {.origin = LF_ORIGIN_AUTOMATIC};
+	Funnel	   *funnel;
+	Lead		lead;
+	bool		isnull = true;
+	Datum		value = (Datum) 0;
+	text	   *moved;
+
+	SPI_connect();
+	if (lock_lead(funnel_name, PG_GETARG_TEXT_PP(1), false, &funnel, &lead))
+	{
+		query("SELECT s.from_stage, s.to_stage, lead_funnel._status_for($1, s.to_stage) "
+			  "FROM lead_funnel._automatic_stages($1, $2) AS s", 2, types, values, NULL);
+		if (SPI_processed == 1)
+		{
+			right.from = DatumGetLeadStage(result(0, 1, &isnull));
+			right.to = DatumGetLeadStage(result(0, 2, &isnull));
+			value = result(0, 3, &isnull);
+		}
+	}
+	if (isnull || was_put_there(funnel, &lead, right.to))
+	{
+		SPI_finish();
+		PG_RETURN_NULL();
+	}
+	right.funnel_id = funnel->funnel_id;
+	right.key = lead.key;
+	update_by_right(&right, funnel_name, DatumGetTextPP(value), 0, false, 0);
+	previous = MemoryContextSwitchTo(cxt);
+	moved = cstring_to_text(lf_key_string(&lead.key));
+	MemoryContextSwitchTo(previous);
+	SPI_finish();
+	PG_RETURN_TEXT_P(moved);
 }

@@ -70,7 +70,7 @@ lf_origin_name(char origin)
 			return "override";
 		case LF_ORIGIN_VIOLATION:
 			return "violation";
-		case 'a':
+		case LF_ORIGIN_AUTOMATIC:
 			return "automatic";
 		case LF_ORIGIN_EXPIRY:
 			return "expiry";
@@ -370,20 +370,36 @@ all_tuples(JournalWriter *writer, const Lead *lead)
 	return result;
 }
 
-/* The columns that only people want to know. */
+static int32
+optional_int(HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, desc, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+/* The columns that only people, and those who decide what a move was, want to know. */
 static void
 read_circumstances(HeapTuple tuple, TupleDesc desc, JournalRow *row)
 {
 	static const AttrNumber attnums[] = {JOURNAL_FROM_STATUS, JOURNAL_TO_STATUS, JOURNAL_ACTOR, JOURNAL_ROLE_NAME, JOURNAL_REASON, JOURNAL_NOTE};
 	text	  **places[] = {&row->from_status, &row->state.status, &row->actor, &row->role_name, &row->reason, &row->note};
+	bool		isnull;
+	Datum		value;
 
 	for (int i = 0; i < (int) lengthof(attnums); i++)
 	{
-		bool		isnull;
-		Datum		value = heap_getattr(tuple, attnums[i], desc, &isnull);
-
+		value = heap_getattr(tuple, attnums[i], desc, &isnull);
 		*places[i] = isnull ? NULL : DatumGetTextPP(value);
 	}
+	row->rules_version = optional_int(tuple, JOURNAL_RULES_VERSION, desc);
+	row->score_model = optional_int(tuple, JOURNAL_SCORE_MODEL, desc);
+	row->score_version = optional_int(tuple, JOURNAL_SCORE_VERSION, desc);
+	value = heap_getattr(tuple, JOURNAL_SCORE, desc, &isnull);
+	row->score = isnull ? NULL : DatumGetNumeric(value);
+	value = heap_getattr(tuple, JOURNAL_QUALIFICATION, desc, &isnull);
+	row->qualification = isnull ? 0 : DatumGetQualification(value);
 }
 
 List *
@@ -531,6 +547,8 @@ form_row(Relation rel, int32 funnel_id, const JournalRow *row)
 	nulls[JOURNAL_SCORE - 1] = (row->score == NULL);
 	values[JOURNAL_QUALIFICATION - 1] = QualificationGetDatum(row->qualification);
 	nulls[JOURNAL_QUALIFICATION - 1] = (row->qualification == 0);
+	put_int(values, nulls, JOURNAL_SCORE_MODEL, row->score_model);
+	put_int(values, nulls, JOURNAL_SCORE_VERSION, row->score_version);
 
 	return form_short_tuple(rel, values, nulls);
 }
@@ -842,6 +860,8 @@ lf_journal_amend(JournalWriter *writer, const Lead *lead, int32 move, const Judg
 	nulls[JOURNAL_SCORE - 1] = (judgement->score == NULL);
 	values[JOURNAL_QUALIFICATION - 1] = QualificationGetDatum(judgement->qualification);
 	nulls[JOURNAL_QUALIFICATION - 1] = (judgement->qualification == 0);
+	put_int(values, nulls, JOURNAL_SCORE_MODEL, judgement->score_model);
+	put_int(values, nulls, JOURNAL_SCORE_VERSION, judgement->score_version);
 	/* delete and insert, as lf_journal_rename() does */
 	simple_heap_delete(writer->rel, &old->t_self);
 	add_tuple(writer, lead->funnel_id, move, &lead->key, HeapTupleHeaderGetCmin(old->t_data),

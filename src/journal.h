@@ -58,7 +58,9 @@ enum
 	JOURNAL_SCORE,
 	JOURNAL_QUALIFICATION,
 	JOURNAL_RELATED_KEY,
-	JOURNAL_COLUMNS = JOURNAL_RELATED_KEY
+	JOURNAL_SCORE_MODEL,
+	JOURNAL_SCORE_VERSION,
+	JOURNAL_COLUMNS = JOURNAL_SCORE_VERSION
 };
 
 /* What a row is. */
@@ -73,6 +75,7 @@ enum
 #define LF_ORIGIN_BACKFILL	'b'
 #define LF_ORIGIN_OVERRIDE	'o'
 #define LF_ORIGIN_VIOLATION 'v'
+#define LF_ORIGIN_AUTOMATIC 'a'
 #define LF_ORIGIN_EXPIRY	'x'
 #define LF_ORIGIN_UNDO		'u'
 #define LF_ORIGIN_EXCLUDE	's'
@@ -108,6 +111,8 @@ typedef struct JournalRow
 	text	   *note;
 	Qualification qualification;	/* at a move; 0: none */
 	Numeric		score;			/* at a move; NULL: none */
+	int32		score_model;	/* that made it; 0: none */
+	int32		score_version;
 	text	   *related_key;
 	bool		written_by_us;	/* in this transaction */
 	CommandId	cmin;			/* then: the command that moved the lead */
@@ -171,6 +176,8 @@ typedef struct Judgement
 	const text *reason;			/* for a row that has none */
 	Qualification qualification;
 	Numeric		score;
+	int32		score_model;
+	int32		score_version;
 } Judgement;
 
 extern void lf_journal_amend(JournalWriter *writer, const Lead *lead, int32 move, const Judgement *judgement);

@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "utils/snapmgr.h"
 
+#include "automatic.h"
 #include "commit_gate.h"
 #include "compat.h"
 #include "funnel.h"
@@ -77,6 +78,7 @@ at_transaction_event(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
+			lf_automatic_forget();
 			lf_queue_forget();
 			lf_settle_forget();
 			lf_commit_gate_forget();
@@ -94,6 +96,7 @@ at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
+		lf_automatic_drop(subid);
 		lf_queue_drop(subid);
 		lf_settle_drop(subid);
 		lf_commit_gate_drop(subid);
@@ -101,6 +104,7 @@ at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
+		lf_automatic_hand_over(subid, parent);
 		lf_queue_hand_over(subid, parent);
 		lf_settle_hand_over(subid, parent);
 		lf_commit_gate_hand_over(subid, parent);

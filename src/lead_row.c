@@ -244,7 +244,7 @@ is_excluded(const Funnel *funnel, TupleTableSlot *slot)
 }
 
 void
-lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other, LeadState *state)
+lf_lead_place(const Funnel *funnel, TupleTableSlot *slot, LeadState *state)
 {
 	bool		isnull;
 	Datum		value;
@@ -268,6 +268,14 @@ lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other
 		return;
 	state->live = state->stage != LF_STAGE_NONE;
 	state->unmapped = !state->live;
+}
+
+void
+lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other, LeadState *state)
+{
+	lf_lead_place(funnel, slot, state);
+	if (!state->live && !state->unmapped)
+		return;
 	for (int i = 0; i < LF_DIM_COUNT; i++)
 		state->dims[i] = lf_lead_text(funnel, slot, LF_COL_SOURCE + i);
 	state->value = lead_value(funnel, slot, other);

@@ -45,6 +45,9 @@ extern void lf_lead_key(const Funnel *funnel, TupleTableSlot *slot, LeadKey *key
 extern void lf_lead_state(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other,
 						  LeadState *state);
 
+/* Of the state, only whether and where the lead is in the funnel. */
+extern void lf_lead_place(const Funnel *funnel, TupleTableSlot *slot, LeadState *state);
+
 /* A time column; false if it is missing.  Days count from their start. */
 extern bool lf_lead_time(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column,
 						 TimestampTz *result);

@@ -244,11 +244,38 @@ handle_breach(const Funnel *funnel, Event *event, const Move *move, char breach)
 		lf_refuse(funnel, move, breach);
 }
 
+/*
+ * Of an event after which the lead moved on by itself, what the statement did;
+ * false if it moved nothing.
+ */
+static bool
+own_part(const Event *event, Event *own)
+{
+	*own = *event;
+	own->automatic = NULL;
+	own->new.stage = event->automatic->path[0];
+	own->new.status = event->automatic->status;
+	return !(event->has_old && event->old.live && event->old.stage == own->new.stage);
+}
+
 void
 lf_moves_judge(const Funnel *funnel, Event *event)
 {
 	Move		move = move_of(event);
 
+	if (event->automatic != NULL)
+	{
+		Event		own;
+
+		/* what follows by itself has been judged when it was made */
+		if (!own_part(event, &own))
+			return;
+		lf_moves_judge(funnel, &own);
+		event->breach = own.breach;
+		event->overridden = own.overridden;
+		event->reason = own.reason;
+		return;
+	}
 	if (move.to == LF_STAGE_NONE || move.from == move.to)
 		return;
 	if (lf_by_right != NULL && lf_handshake_claim(funnel, event))
@@ -325,10 +352,12 @@ describe_writer(const Event *event, JournalRow *row)
 	row->actor = event->actor;
 	row->reason = event->reason;
 	row->note = event->note;
-	if (row->kind == LF_KIND_MOVE)
+	if (row->kind == LF_KIND_MOVE || row->kind == LF_KIND_UNDO)
 	{
 		row->qualification = event->evidence.qualification;
 		row->score = event->evidence.score;
+		row->score_model = event->evidence.score_model;
+		row->score_version = event->evidence.score_version;
 	}
 	row->breach = event->breach;
 	if (event->by_right)
@@ -539,11 +568,57 @@ write_unmapped(JournalWriter *writer, const Funnel *funnel, const Event *event, 
 	write_row(writer, funnel, lead, &row);
 }
 
+/* What the statement did itself, if it moved the lead, and each move that followed. */
+static bool
+write_parts(JournalWriter *writer, Funnel *funnel, const Event *event, Lead *lead, Lead *old_lead, bool force)
+{
+	const AutomaticMove *automatic = event->automatic;
+	Event		part;
+
+	if (own_part(event, &part))
+	{
+		if (!lf_moves_write(writer, funnel, &part, lead, old_lead, force))
+			return false;
+		old_lead = NULL;
+	}
+	for (int i = 1; i <= automatic->steps; i++)
+	{
+		Event		next = *event;
+		const char *status;
+
+		next.automatic = NULL;
+		next.by_right = LF_ORIGIN_AUTOMATIC;
+		next.evidence = automatic->evidence;
+		next.reason = next.note = NULL;
+		next.breach = LF_BREACH_NONE;
+		next.overridden = next.has_given = false;
+		if (old_lead == NULL)
+			next.old_key = event->new_key;
+		next.has_old = true;
+		if (i > 1 || !event->has_old || !event->old.live || event->old.stage != automatic->path[0])
+			next.old = part.new;
+		next.new.stage = automatic->path[i];
+		if (i < automatic->steps)
+		{
+			status = lf_funnel_status_of_stage(funnel, next.new.stage);
+			next.new.status = status && funnel->stage_kind != LF_STAGE_NATIVE ? cstring_to_text(status) : NULL;
+		}
+		if (!lf_moves_write(writer, funnel, &next, lead, old_lead, force))
+			return false;
+		old_lead = NULL;
+		part.new = next.new;
+	}
+	return true;
+}
+
 bool
 lf_moves_write(JournalWriter *writer, Funnel *funnel, Event *event, Lead *lead, Lead *old_lead, bool force)
 {
 	bool		was_in = event->has_old && event->old.live;
 	bool		is_in = event->has_new && event->new.live;
+
+	if (event->automatic != NULL)
+		return write_parts(writer, funnel, event, lead, old_lead, force);
 
 	/* another lead must first give up the key */
 	if (is_in && (!was_in || old_lead != NULL) && is_live(funnel, lead))

@@ -327,12 +327,14 @@ gate_hint(const Funnel *funnel, const Gate *gate)
 	if (gate->asks_qualification && *columns == '\0')
 		return psprintf("Funnel %s knows no qualification: name its column with lead_funnel.alter_funnel(%s, qualification_column => ...), or those that make one with lead_funnel.bind_qualification(%s, ...).",
 						name, name, name);
-	if (gate->min_score != NULL && funnel->attnum[LF_COL_SCORE] == InvalidAttrNumber)
-		return psprintf("Funnel %s knows no score: name its column with lead_funnel.alter_funnel(%s, score_column => ...).",
-						name, name);
+	if (gate->min_score != NULL && !lf_evidence_has_score(funnel))
+		return psprintf("Funnel %s knows no score: name its column with lead_funnel.alter_funnel(%s, score_column => ...), or the model that makes it with lead_funnel.bind_score(%s, ...).",
+						name, name, name);
 	return psprintf("Save what is missing in %s%s%s %s.", gate->asks_qualification ? columns : "",
 					gate->asks_qualification && gate->min_score ? " and " : "",
 					gate->min_score == NULL ? "" :
+					funnel->score_source != NULL ?
+					psprintf("the columns that scoring model \"%s\" looks at", NameStr(funnel->score_source->model)) :
 					psprintf("column \"%s\"", get_attname(funnel->relid, funnel->attnum[LF_COL_SCORE], false)),
 					when);
 }

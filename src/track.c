@@ -25,8 +25,10 @@
 #include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "automatic.h"
 #include "calendar.h"
 #include "handshake.h"
 #include "moves.h"
@@ -180,6 +182,7 @@ lf_flush(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_UPDATE(((TriggerData *) fcinfo->context)->tg_event))
 		check_other_writers((TriggerData *) fcinfo->context);
 	lf_track_flush();
+	lf_automatic_purge();
 	return PointerGetDatum(NULL);
 }
 
@@ -197,11 +200,130 @@ time_datum(TimestampTz moment, Oid type, pg_tz *tz)
 	}
 }
 
+/* Whether the column since when the lead is in its stage has this moment. */
+static bool
+has_time(const Funnel *funnel, TupleTableSlot *slot, TimestampTz moment)
+{
+	TimestampTz has;
+
+	return lf_lead_time(funnel, slot, LF_COL_ENTERED, &has) && has == moment;
+}
+
+/* Whether the key is there yet: a BEFORE trigger may be about to fill it in. */
+static bool
+has_key(const Funnel *funnel, TupleTableSlot *slot)
+{
+	return !slot_attisnull(slot, funnel->attnum[LF_COL_KEY]);
+}
+
 /*
- * lead_funnel.stamp(): BEFORE UPDATE FOR EACH ROW
+ * An UPDATE that takes a row to another partition writes it by a DELETE and an
+ * INSERT.  The triggers of the INSERT follow those of the UPDATE at once.
+ */
+typedef struct LastUpdate
+{
+	Oid			relid;
+	Oid			root;
+	CommandId	cid;
+	LeadKey		key;			/* a text is kept in TopMemoryContext */
+} LastUpdate;
+
+static LastUpdate last_update;
+
+static void
+remember_update(const Funnel *funnel, const LeadKey *key)
+{
+	MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
+
+	if (last_update.key.key != NULL)
+		pfree(last_update.key.key);
+	last_update.key.key = NULL;
+	last_update.key = lf_key_copy(key);
+	last_update.relid = funnel->relid;
+	last_update.root = funnel->root;
+	last_update.cid = lf_automatic_command();
+	MemoryContextSwitchTo(previous);
+}
+
+static bool
+is_second_half(const Funnel *funnel, const LeadKey *key)
+{
+	return last_update.root == funnel->root && last_update.relid != funnel->relid &&
+		last_update.cid == lf_automatic_command() && lf_key_equal(&last_update.key, key);
+}
+
+/* The moves that follow from the write of the row, which are noted for the trigger after it. */
+static AutomaticMove *
+automatic_moves(const Funnel *funnel, const TriggerData *trigdata, TupleTableSlot *old, TupleTableSlot *new)
+{
+	bool		is_partition = trigdata->tg_relation->rd_rel->relispartition;
+	AutomaticMove *result;
+	LeadKey		key;
+
+	if (!funnel->has_automatic || !has_key(funnel, new))
+		return NULL;
+	if (is_partition && old == NULL)
+	{
+		lf_lead_key(funnel, new, &key);
+		if (is_second_half(funnel, &key))
+		{
+			/* decided already */
+			lf_automatic_note(funnel->relid, &key, lf_automatic_take(last_update.relid, &key, last_update.cid));
+			last_update.root = InvalidOid;
+			return NULL;
+		}
+	}
+	result = lf_automatic_decide(funnel, old, new);
+	if (result == NULL && !is_partition && !lf_automatic_is_noted())
+		return NULL;
+	lf_lead_key(funnel, new, &key);
+	if (is_partition && old != NULL)
+		remember_update(funnel, &key);
+	if (result != NULL)
+		result->has_given = lf_lead_time(funnel, new, LF_COL_ENTERED, &result->given) &&
+			!(old != NULL && has_time(funnel, old, result->given));
+	lf_automatic_note(funnel->relid, &key, result);
+	return result;
+}
+
+/*
+ * Since when the lead is in its stage, if this write takes it there and the
+ * statement does not say so itself.
+ */
+static bool
+entered_now(const Funnel *funnel, TupleTableSlot *old, TupleTableSlot *new, bool is_automatic, TimestampTz *now)
+{
+	TimestampTz before;
+	TimestampTz given;
+	LeadState	was;
+	LeadState	is;
+	bool		had = old != NULL && lf_lead_time(funnel, old, LF_COL_ENTERED, &before);
+
+	*now = GetCurrentTransactionStartTimestamp();
+	/* an undo gives the old date */
+	if (funnel->attnum[LF_COL_ENTERED] == InvalidAttrNumber || lf_handshake_is_undoing(funnel, new))
+		return false;
+	if (!is_automatic)
+	{
+		if (old == NULL || (lf_lead_time(funnel, new, LF_COL_ENTERED, &given) && !(had && given == before)))
+			return false;
+		lf_lead_place(funnel, old, &was);
+		lf_lead_place(funnel, new, &is);
+		if (was.stage == is.stage)
+			return false;
+	}
+	/* a transaction that began later may have moved the lead before us */
+	if (had && before > *now && before <= GetCurrentTimestamp() + LF_FUTURE_TOLERANCE)
+		*now = before;
+	return true;
+}
+
+/*
+ * lead_funnel.stamp(): BEFORE UPDATE FOR EACH ROW, with automatic rules BEFORE
+ * INSERT, too
  *
- * Fills the column that says since when the lead has been in its stage, unless
- * the statement does so itself.
+ * Moves the lead on as the automatic rules say, and fills the column that says
+ * since when it has been in its stage.
  */
 Datum
 lf_stamp(PG_FUNCTION_ARGS)
@@ -209,35 +331,35 @@ lf_stamp(PG_FUNCTION_ARGS)
 	static const char *const names[] = {"lead_funnel_stamp", NULL};
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	Funnel	   *funnel = funnel_of_trigger(fcinfo, TRIGGER_EVENT_ROW | TRIGGER_EVENT_BEFORE, names);
-	TimestampTz now = GetCurrentTransactionStartTimestamp();
-	TimestampTz before;
-	TimestampTz given;
-	LeadState	old;
-	LeadState	new;
-	bool		had;
-	int			attnum = funnel->attnum[LF_COL_ENTERED];
-	Datum		value;
-	bool		isnull = false;
+	bool		is_update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
+	TupleTableSlot *old = is_update ? trigdata->tg_trigslot : NULL;
+	TupleTableSlot *new = is_update ? trigdata->tg_newslot : trigdata->tg_trigslot;
+	HeapTuple	tuple = is_update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	AutomaticMove *automatic;
+	TimestampTz now;
+	int			attnums[2];
+	Datum		values[2];
+	bool		nulls[2] = {false};
+	int			count = 0;
 
-	/* a replicated row is stored as it comes, an undo gives the old date */
-	if (attnum == InvalidAttrNumber || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
-		lf_handshake_is_undoing(funnel, trigdata->tg_newslot))
-		return PointerGetDatum(trigdata->tg_newtuple);
-	had = lf_lead_time(funnel, trigdata->tg_trigslot, LF_COL_ENTERED, &before);
-	if (lf_lead_time(funnel, trigdata->tg_newslot, LF_COL_ENTERED, &given) && !(had && given == before))
-		return PointerGetDatum(trigdata->tg_newtuple);
-	lf_lead_state(funnel, trigdata->tg_trigslot, NULL, &old);
-	lf_lead_state(funnel, trigdata->tg_newslot, &old, &new);
-	if (old.stage == new.stage)
-		return PointerGetDatum(trigdata->tg_newtuple);
-
-	/* a transaction that began later may have moved the lead before us */
-	if (had && before > now && before <= GetCurrentTimestamp() + LF_FUTURE_TOLERANCE)
-		now = before;
-	value = time_datum(now, funnel->type[LF_COL_ENTERED], funnel->tz);
-	return PointerGetDatum(heap_modify_tuple_by_cols(trigdata->tg_newtuple,
-													 RelationGetDescr(trigdata->tg_relation),
-													 1, &attnum, &value, &isnull));
+	/* a replicated row is stored as it comes */
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		return PointerGetDatum(tuple);
+	automatic = automatic_moves(funnel, trigdata, old, new);
+	if (automatic != NULL)
+	{
+		attnums[count] = funnel->attnum[LF_COL_STAGE];
+		values[count++] = lf_automatic_status(funnel, lf_automatic_target(automatic));
+	}
+	if (entered_now(funnel, old, new, automatic != NULL, &now))
+	{
+		attnums[count] = funnel->attnum[LF_COL_ENTERED];
+		values[count++] = time_datum(now, funnel->type[LF_COL_ENTERED], funnel->tz);
+	}
+	if (count == 0)
+		return PointerGetDatum(tuple);
+	return PointerGetDatum(heap_modify_tuple_by_cols(tuple, RelationGetDescr(trigdata->tg_relation),
+													 count, attnums, values, nulls));
 }
 
 /* lead_funnel.truncated(): BEFORE TRUNCATE FOR EACH STATEMENT */

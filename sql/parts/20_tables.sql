@@ -33,6 +33,8 @@ CREATE TABLE lead_funnel.funnel (
     attached_by      name NOT NULL,
     detached_at      timestamptz,
     binding          jsonb,                     -- columns that make a qualification: framework, columns, thresholds
+    score_model      name,                      -- the scoring model that makes the score, where no column holds it
+    score_axis       text,                      -- of that model; NULL: the total
     CONSTRAINT funnel_status_check CHECK (status IN ('active', 'suspended', 'detached')),
     CONSTRAINT funnel_mode_check CHECK (mode IN ('enforce', 'observe')),
     CONSTRAINT funnel_relation_check CHECK ((relation IS NULL) = (status = 'detached'))
@@ -76,7 +78,8 @@ CREATE TABLE lead_funnel.rule (
     min_criteria    integer,
     min_level       integer,
     no_blockers     boolean NOT NULL DEFAULT false,
-    min_qualification_score numeric
+    min_qualification_score numeric,
+    below_score     numeric                     -- of an automatic move: the score has fallen below
 );
 CREATE UNIQUE INDEX rule_move ON lead_funnel.rule (funnel_id, version, from_stage, to_stage);
 CREATE UNIQUE INDEX rule_entry ON lead_funnel.rule (funnel_id, version, to_stage) WHERE from_stage IS NULL;
@@ -135,7 +138,9 @@ CREATE TABLE lead_funnel.journal (
     undoes          integer,                    -- kind u: the move taken back, with all that came after it
     score           numeric,                    -- at the move
     qualification   @extschema@.qualification,  -- at the move
-    related_key     text                        -- key rename, merge: the other key
+    related_key     text,                       -- key rename, merge: the other key
+    score_model     integer,                    -- the model that made the score, NULL: a column held it
+    score_version   integer
 );
 -- One descent finds the last row of a lead; unique also catches a second
 -- live row with the same key.  Two partial indexes keep integer keys small.

@@ -783,7 +783,8 @@ BEGIN
           GROUP BY u.column_name) AS c
     JOIN pg_attribute AS a ON a.attrelid = f.relation AND a.attname = c.column_name;
     IF all_set_by_statements
-       AND NOT lead_funnel._has_other_writers(f.relation) THEN
+       AND NOT lead_funnel._has_other_writers(f.relation)
+       AND NOT lead_funnel._has_automatic_rules(f.funnel_id) THEN
         EXECUTE format('CREATE OR REPLACE TRIGGER lead_funnel_track_update AFTER UPDATE OF %s ON %s '
                        'FOR EACH ROW EXECUTE FUNCTION lead_funnel.track()', columns, f.relation);
     ELSE
@@ -839,11 +840,7 @@ BEGIN
     EXECUTE format('CREATE TRIGGER lead_funnel_track AFTER INSERT OR DELETE ON %s '
                    'FOR EACH ROW EXECUTE FUNCTION lead_funnel.track()', f.relation);
     PERFORM lead_funnel._create_update_trigger(f);
-    IF f.entered_column IS NOT NULL THEN
-        EXECUTE format('CREATE TRIGGER lead_funnel_stamp BEFORE UPDATE ON %s '
-                       'FOR EACH ROW WHEN (%s) EXECUTE FUNCTION lead_funnel.stamp()',
-                       f.relation, lead_funnel._differs(f.relation, f.stage_column));
-    END IF;
+    PERFORM lead_funnel._create_stamp_trigger(f);
     -- the server clones row triggers to the partitions, but not these
     FOR member IN SELECT r.oid FROM lead_funnel._tree(f.relation) AS r (oid) LOOP
         EXECUTE format('CREATE TRIGGER lead_funnel_flush AFTER INSERT OR UPDATE OR DELETE ON %s '
@@ -1212,7 +1209,7 @@ BEGIN
             entered_column = f.entered_column, actor_column = f.actor_column,
             reason_column = f.reason_column, handover_column = f.handover_column,
             excluded_column = f.excluded_column, score_column = f.score_column,
-            qualification_column = f.qualification_column, binding = NULL, attached_at = now(), attached_by = caller, detached_at = NULL
+            qualification_column = f.qualification_column, binding = NULL, score_model = NULL, score_axis = NULL, attached_at = now(), attached_by = caller, detached_at = NULL
         WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.override_role AS o WHERE o.funnel_id = f.funnel_id;
     ELSE
@@ -1468,6 +1465,7 @@ BEGIN
     PERFORM lead_funnel._flush();
     PERFORM lead_funnel._check_relation(f.relation);
     PERFORM lead_funnel._check_columns(f.relation, to_json(f)::jsonb);
+    PERFORM lead_funnel._check_score(f);
     UPDATE lead_funnel.funnel AS o SET status = 'suspended' WHERE o.funnel_id = f.funnel_id;
     PERFORM lead_funnel._drop_triggers(f.relation);
     PERFORM lead_funnel._fit_stage_map(f);
@@ -1607,6 +1605,13 @@ BEGIN
                                                    FROM jsonb_each_text(f.binding -> 'columns') AS b)),
                   HINT = format('Call lead_funnel.bind_qualification(%L, NULL) first.', f.name);
     END IF;
+    IF f.score_model IS NOT NULL AND f.score_column IS NOT NULL THEN
+        RAISE EXCEPTION 'the score of funnel "%" is made by scoring model "%" already', f.name, f.score_model
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'A score has one source.',
+                  HINT = format('Call lead_funnel.bind_score(%L, NULL) first.', f.name);
+    END IF;
+    PERFORM lead_funnel._check_score(f);
     IF f.key_column <> old.key_column OR f.relation <> old.relation THEN
         PERFORM lead_funnel._notice_key(f.relation, f.key_column);
     END IF;

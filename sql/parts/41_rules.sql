@@ -102,10 +102,10 @@ BEGIN
     VALUES (_edit_rules.funnel_id, coalesce(newest.version, 0) + 1, lead_funnel._caller());
     INSERT INTO lead_funnel.rule (funnel_id, version, from_stage, to_stage, requires_reason, allowed_role,
                                   requires, min_score, automatic, check_at, note, min_criteria, min_level, no_blockers,
-                                  min_qualification_score)
+                                  min_qualification_score, below_score)
     SELECT r.funnel_id, newest.version + 1, r.from_stage, r.to_stage, r.requires_reason, r.allowed_role,
            r.requires, r.min_score, r.automatic, r.check_at, r.note, r.min_criteria, r.min_level, r.no_blockers,
-           r.min_qualification_score
+           r.min_qualification_score, r.below_score
     FROM lead_funnel.rule AS r
     WHERE r.funnel_id = _edit_rules.funnel_id AND r.version = newest.version;
     RETURN coalesce(newest.version, 0) + 1;
@@ -247,10 +247,11 @@ BEGIN
                   HINT = format('Name the column with lead_funnel.alter_funnel(%1$L, qualification_column => ...), or those that make one '
                                 'with lead_funnel.bind_qualification(%1$L, ...).', f.name);
     END IF;
-    IF asks_score AND f.score_column IS NULL THEN
+    IF asks_score AND f.score_column IS NULL AND f.score_model IS NULL THEN
         RAISE NOTICE 'funnel "%" knows no score', f.name
             USING DETAIL = 'The rule is kept; until the funnel does, no lead has one.',
-                  HINT = format('Name the column with lead_funnel.alter_funnel(%L, score_column => ...).', f.name);
+                  HINT = format('Name the column with lead_funnel.alter_funnel(%1$L, score_column => ...), or the model that makes it '
+                                'with lead_funnel.bind_score(%1$L, ...).', f.name);
     END IF;
 END
 $$;
@@ -272,13 +273,14 @@ CREATE FUNCTION lead_funnel.allow(funnel pg_catalog.name,
                                   min_criteria pg_catalog.int4 DEFAULT NULL,
                                   min_level pg_catalog.int4 DEFAULT NULL,
                                   no_blockers pg_catalog.bool DEFAULT false,
-                                  min_qualification_score pg_catalog.numeric DEFAULT NULL)
+                                  min_qualification_score pg_catalog.numeric DEFAULT NULL,
+                                  below_score pg_catalog.numeric DEFAULT NULL)
     RETURNS pg_catalog.void
     LANGUAGE C VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'lf_as_owner';
 COMMENT ON FUNCTION lead_funnel.allow(pg_catalog.name, @extschema@.lead_stage, @extschema@.lead_stage, pg_catalog.bool,
     @extschema@.qualification, pg_catalog.numeric, pg_catalog.name, pg_catalog.bool, pg_catalog.text, pg_catalog.text,
-    @extschema@.qualification[], pg_catalog.int4, pg_catalog.int4, pg_catalog.bool, pg_catalog.numeric) IS
+    @extschema@.qualification[], pg_catalog.int4, pg_catalog.int4, pg_catalog.bool, pg_catalog.numeric, pg_catalog.numeric) IS
     'permission of a move with its conditions, in place of those that it had; from_stage NULL is entry';
 
 CREATE FUNCTION lead_funnel._allow(funnel pg_catalog.name,
@@ -295,7 +297,8 @@ CREATE FUNCTION lead_funnel._allow(funnel pg_catalog.name,
                                    min_criteria pg_catalog.int4,
                                    min_level pg_catalog.int4,
                                    no_blockers pg_catalog.bool,
-                                   min_qualification_score pg_catalog.numeric)
+                                   min_qualification_score pg_catalog.numeric,
+                                   below_score pg_catalog.numeric)
     RETURNS pg_catalog.void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
@@ -310,6 +313,7 @@ DECLARE
     gates CONSTANT @extschema@.qualification[] := lead_funnel._gates(_allow.requires, _allow.other_requires);
     level CONSTANT integer := CASE WHEN _allow.min_criteria IS NOT NULL THEN coalesce(_allow.min_level, 1) END;
     present lead_funnel.rule;
+    wanted lead_funnel.rule;
     edited integer;
 BEGIN
     IF missing IS NOT NULL THEN
@@ -319,12 +323,15 @@ BEGIN
     END IF;
     PERFORM lead_funnel._check_edge(_allow.from_stage, _allow.to_stage);
     PERFORM lead_funnel._check_choice('check_at', _allow.check_at, ARRAY['statement', 'commit']);
-    IF automatic THEN
-        RAISE EXCEPTION '% is not supported', 'automatic => true'
-            USING ERRCODE = 'feature_not_supported',
-                  DETAIL = 'This version of the extension judges moves and makes none by itself.',
-                  HINT = 'Leave it out; it comes with a later version.';
-    END IF;
+    wanted.from_stage := _allow.from_stage;
+    wanted.to_stage := _allow.to_stage;
+    wanted.automatic := _allow.automatic;
+    wanted.requires_reason := _allow.requires_reason;
+    wanted.allowed_role := _allow.allowed_role;
+    wanted.check_at := _allow.check_at;
+    wanted.min_score := _allow.min_score;
+    wanted.below_score := _allow.below_score;
+    PERFORM lead_funnel._check_automatic_rule(f, wanted);
     PERFORM lead_funnel._check_gate(gates, _allow.min_score, _allow.min_criteria, _allow.min_level,
                                     _allow.min_qualification_score);
     IF _allow.allowed_role IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles AS o WHERE o.rolname = _allow.allowed_role) THEN
@@ -339,31 +346,40 @@ BEGIN
     present := lead_funnel._newest_rule(f.funnel_id, _allow.from_stage, _allow.to_stage);
     IF present.to_stage IS NOT NULL
        AND (present.requires_reason, present.allowed_role, present.note, present.requires::text, present.min_score::text,
-            present.check_at, present.min_criteria, present.min_level, present.no_blockers, present.min_qualification_score::text)
+            present.check_at, present.min_criteria, present.min_level, present.no_blockers, present.min_qualification_score::text,
+            present.automatic, present.below_score::text)
            IS NOT DISTINCT FROM
            (_allow.requires_reason, _allow.allowed_role, _allow.note, gates::text, _allow.min_score::text,
-            _allow.check_at, _allow.min_criteria, level, _allow.no_blockers, _allow.min_qualification_score::text) THEN
+            _allow.check_at, _allow.min_criteria, level, _allow.no_blockers, _allow.min_qualification_score::text,
+            _allow.automatic, _allow.below_score::text) THEN
         RETURN;
     END IF;
 
+    f := lead_funnel._lock_for_rule(f, coalesce(present.automatic, false), _allow.automatic);
     edited := lead_funnel._edit_rules(f.funnel_id);
     DELETE FROM lead_funnel.rule AS r
     WHERE r.funnel_id = f.funnel_id AND r.version = edited
       AND r.from_stage::text IS NOT DISTINCT FROM _allow.from_stage::text AND r.to_stage::text = _allow.to_stage::text;
     INSERT INTO lead_funnel.rule (funnel_id, version, from_stage, to_stage, requires_reason, allowed_role, note, requires,
-                                  min_score, check_at, min_criteria, min_level, no_blockers, min_qualification_score)
+                                  min_score, check_at, min_criteria, min_level, no_blockers, min_qualification_score,
+                                  automatic, below_score)
     VALUES (f.funnel_id, edited, _allow.from_stage, _allow.to_stage, _allow.requires_reason, _allow.allowed_role, _allow.note, gates,
-            _allow.min_score, _allow.check_at, _allow.min_criteria, level, _allow.no_blockers, _allow.min_qualification_score);
+            _allow.min_score, _allow.check_at, _allow.min_criteria, level, _allow.no_blockers, _allow.min_qualification_score,
+            _allow.automatic, _allow.below_score);
+    IF _allow.automatic THEN
+        PERFORM lead_funnel._check_automatic_rules(f, edited);
+    END IF;
+    PERFORM lead_funnel._fit_triggers(f);
     PERFORM lead_funnel._invalidate(f.relation);
 END
 $$;
 COMMENT ON FUNCTION lead_funnel._allow(pg_catalog.name, @extschema@.lead_stage, @extschema@.lead_stage, pg_catalog.bool,
     @extschema@.qualification, pg_catalog.numeric, pg_catalog.name, pg_catalog.bool, pg_catalog.text, pg_catalog.text,
-    @extschema@.qualification[], pg_catalog.int4, pg_catalog.int4, pg_catalog.bool, pg_catalog.numeric) IS
+    @extschema@.qualification[], pg_catalog.int4, pg_catalog.int4, pg_catalog.bool, pg_catalog.numeric, pg_catalog.numeric) IS
     'implementation of allow()';
 REVOKE ALL ON FUNCTION lead_funnel._allow(pg_catalog.name, @extschema@.lead_stage, @extschema@.lead_stage, pg_catalog.bool,
     @extschema@.qualification, pg_catalog.numeric, pg_catalog.name, pg_catalog.bool, pg_catalog.text, pg_catalog.text,
-    @extschema@.qualification[], pg_catalog.int4, pg_catalog.int4, pg_catalog.bool, pg_catalog.numeric) FROM PUBLIC;
+    @extschema@.qualification[], pg_catalog.int4, pg_catalog.int4, pg_catalog.bool, pg_catalog.numeric, pg_catalog.numeric) FROM PUBLIC;
 
 CREATE FUNCTION lead_funnel.forbid(funnel pg_catalog.name,
                                    from_stage @extschema@.lead_stage,
@@ -399,6 +415,7 @@ BEGIN
         RETURN;
     END IF;
 
+    f := lead_funnel._lock_for_rule(f, present.automatic, false);
     edited := lead_funnel._edit_rules(f.funnel_id);
     DELETE FROM lead_funnel.rule AS r
     WHERE r.funnel_id = f.funnel_id AND r.version = edited
@@ -406,6 +423,7 @@ BEGIN
     UPDATE lead_funnel.rule_version AS v
     SET note = concat_ws('; ', v.note, _forbid.note)
     WHERE v.funnel_id = f.funnel_id AND v.version = edited AND _forbid.note IS NOT NULL;
+    PERFORM lead_funnel._fit_triggers(f);
     PERFORM lead_funnel._invalidate(f.relation);
 END
 $$;

@@ -227,7 +227,7 @@ BEGIN
         CROSS JOIN (VALUES ('lead_funnel_track'::name, 1), ('lead_funnel_track_update', 2), ('lead_funnel_flush', 3),
                            ('lead_funnel_truncate', 4), ('lead_funnel_stamp', 5)) AS e (tgname, position)
         LEFT JOIN lead_funnel._own_triggers(f.relation) AS g ON g.tgrelid = r.oid AND g.tgname = e.tgname
-        WHERE (e.tgname <> 'lead_funnel_stamp' OR f.entered_column IS NOT NULL)
+        WHERE (e.tgname <> 'lead_funnel_stamp' OR lead_funnel._needs_stamp(f))
           AND (g.tgenabled IS NULL OR g.tgenabled NOT IN ('O', 'A') OR (f.always AND g.tgenabled <> 'A'))
         ORDER BY r.oid::text, e.position;
 

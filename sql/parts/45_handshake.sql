@@ -467,6 +467,8 @@ CREATE FUNCTION lead_funnel.run_due(funnel pg_catalog.name)
 #variable_conflict use_column
 DECLARE
     overdue pg_catalog.text;
+    moving pg_catalog.text;
+    has_moved pg_catalog.bool;
 BEGIN
     IF run_due.funnel IS NULL THEN
         RAISE EXCEPTION 'funnel must not be null'
@@ -479,10 +481,20 @@ BEGIN
         FROM lead_funnel._expire(run_due.funnel, overdue) AS e
         WHERE e.action IS NOT NULL;
     END LOOP;
+    FOR moving IN SELECT a.lead FROM lead_funnel._automatic_leads(run_due.funnel) AS a LOOP
+        -- and on, as far as the rules lead
+        has_moved := false;
+        WHILE lead_funnel._move_automatically(run_due.funnel, moving) IS NOT NULL LOOP
+            has_moved := true;
+        END LOOP;
+        IF has_moved THEN
+            RETURN QUERY SELECT moving, 'automatic'::pg_catalog.text, NULL::pg_catalog.timestamptz, NULL::pg_catalog.timestamptz;
+        END IF;
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION lead_funnel.run_due(pg_catalog.name) IS
-    'one row per hand-over that was overdue and is escalated or expired now; to be called by a clock';
+    'one row per hand-over that was overdue and is escalated or expired now, and per lead that automatic rules have moved now; to be called by a clock';
 
 -- The public functions, for keys of each type
 

@@ -294,8 +294,10 @@ BEGIN
         END IF;
         UPDATE lead_funnel.rule AS r
         SET requires = g.requires, min_criteria = g.min_criteria, min_level = g.min_level, no_blockers = g.no_blockers,
-            min_qualification_score = g.min_qualification_score, min_score = g.min_score,
-            check_at = coalesce(_use_gates.check_at, r.check_at)
+            min_qualification_score = g.min_qualification_score,
+            -- what makes a lead move by itself stays
+            min_score = CASE WHEN r.automatic THEN r.min_score ELSE g.min_score END,
+            check_at = CASE WHEN r.automatic THEN r.check_at ELSE coalesce(_use_gates.check_at, r.check_at) END
         WHERE r.funnel_id = f.funnel_id AND r.version = edited AND r.to_stage::text = g.to_stage::text;
         GET DIAGNOSTICS here = ROW_COUNT;
         changed := changed + here;

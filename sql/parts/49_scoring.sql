@@ -189,6 +189,26 @@ COMMENT ON FUNCTION lead_funnel._create_model(pg_catalog.name, pg_catalog.regcla
     'implementation of create_model()';
 REVOKE ALL ON FUNCTION lead_funnel._create_model(pg_catalog.name, pg_catalog.regclass, pg_catalog.text) FROM PUBLIC;
 
+CREATE FUNCTION lead_funnel._refuse_if_bound(m lead_funnel.score_model)
+    RETURNS pg_catalog.void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    funnel name;
+BEGIN
+    SELECT f.name INTO funnel FROM lead_funnel.funnel AS f WHERE f.score_model = m.name AND f.status <> 'detached' ORDER BY f.name LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'cannot drop scoring model "%" because it makes the score of funnel "%"', m.name, funnel
+            USING ERRCODE = 'dependent_objects_still_exist',
+                  HINT = format('The owner of the lead table ends this with lead_funnel.bind_score(%L, NULL).', funnel);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._refuse_if_bound(lead_funnel.score_model) IS
+    'error if a funnel has its score from the scoring model';
+REVOKE ALL ON FUNCTION lead_funnel._refuse_if_bound(lead_funnel.score_model) FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel.drop_model(model pg_catalog.name)
     RETURNS pg_catalog.void
     LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -204,6 +224,7 @@ CREATE FUNCTION lead_funnel._drop_model(model pg_catalog.name)
 DECLARE
     m lead_funnel.score_model := lead_funnel._own_model(_drop_model.model);
 BEGIN
+    PERFORM lead_funnel._refuse_if_bound(m);
     DELETE FROM lead_funnel.funnel_model AS f WHERE f.model_id = m.model_id;
     DELETE FROM lead_funnel.event_type AS t WHERE t.model_id = m.model_id;
     DELETE FROM lead_funnel.score_limit AS l WHERE l.model_id = m.model_id;
@@ -466,6 +487,10 @@ BEGIN
         PERFORM lead_funnel._check_rule(activate_model.model, r.attribute, r.operator, r.operand, relation)
         FROM lead_funnel._rules_to_activate(activate_model.model, activate_model.version) AS r;
     END IF;
+    -- and on those of the funnels whose score it makes
+    PERFORM lead_funnel._check_rule(activate_model.model, r.attribute, r.operator, r.operand, b.relation)
+    FROM lead_funnel._relations_scored_by(activate_model.model) AS b (relation)
+    CROSS JOIN lead_funnel._rules_to_activate(activate_model.model, activate_model.version) AS r;
     RETURN lead_funnel._activate_model(activate_model.model, activate_model.version);
 END
 $$;
@@ -502,6 +527,10 @@ BEGIN
             USING ERRCODE = 'undefined_object',
                   HINT = 'View lead_funnel.score_rules shows the versions.';
     END IF;
+    PERFORM lead_funnel._check_score_model(f, chosen)
+    FROM lead_funnel.funnel AS f
+    JOIN pg_class AS r ON r.oid = f.relation
+    WHERE f.score_model = m.name AND f.status = 'active';
     UPDATE lead_funnel.score_version AS v
     SET activated_at = now(), activated_by = lead_funnel._caller()
     WHERE v.model_id = m.model_id AND v.version = chosen;

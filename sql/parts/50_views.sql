@@ -97,7 +97,8 @@ SELECT j.funnel_id, j.lead_id, j.lead_key, j.lead_id::pg_catalog.text COLLATE pg
     j.move, j.undoes, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
     j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
     j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
-    j.actor, j.role_name, j.reason, j.note, j.score, j.qualification
+    j.actor, j.role_name, j.reason, j.note, j.score, j.qualification,
+    j.score_model, j.score_version
 FROM lead_funnel.journal j
 WHERE j.lead_id IS NOT NULL
 UNION ALL
@@ -105,7 +106,8 @@ SELECT j.funnel_id, j.lead_id, j.lead_key, j.lead_key,
     j.move, j.undoes, j.effective_at, j.recorded_at, j.entered_at, j.handed_over_at, j.cycle, j.cycle_move, j.epoch,
     j.rules_version, j.from_stage, j.to_stage, j.furthest_stage, j.kind, j.origin, j.breach, j.cycle_ended,
     j.from_status, j.to_status, j.source, j.campaign, j.owner, j.segment, j.currency, j.value,
-    j.actor, j.role_name, j.reason, j.note, j.score, j.qualification
+    j.actor, j.role_name, j.reason, j.note, j.score, j.qualification,
+    j.score_model, j.score_version
 FROM lead_funnel.journal j
 WHERE j.lead_key IS NOT NULL;
 COMMENT ON VIEW lead_funnel._lead_row IS
@@ -293,7 +295,8 @@ SELECT r.funnel,
     u.min_criteria,
     u.min_level,
     u.no_blockers,
-    u.min_qualification_score
+    u.min_qualification_score,
+    u.below_score
 FROM lead_funnel._readable r
 JOIN (
     SELECT x.funnel_id, x.version, x.valid_from, x.changed_by, x.note,
@@ -321,6 +324,7 @@ COMMENT ON COLUMN lead_funnel.funnel_rules.min_criteria IS 'how many criteria mu
 COMMENT ON COLUMN lead_funnel.funnel_rules.min_level IS 'level of min_criteria: 0 an answer, 1 identified, 2 validated, 3 confirmed';
 COMMENT ON COLUMN lead_funnel.funnel_rules.no_blockers IS 'whether no criterion may have the answer no';
 COMMENT ON COLUMN lead_funnel.funnel_rules.min_qualification_score IS 'score of the qualification that the move needs at least, 0 to 1; NULL: none';
+COMMENT ON COLUMN lead_funnel.funnel_rules.below_score IS 'score below which a lead makes the automatic move; NULL: none';
 
 CREATE VIEW lead_funnel.funnel_health WITH (security_barrier) AS
 SELECT r.funnel,
@@ -341,7 +345,11 @@ SELECT r.funnel,
             CROSS JOIN (VALUES
                 ('lead_funnel_track'::pg_catalog.name), ('lead_funnel_track_update'), ('lead_funnel_flush'),
                 ('lead_funnel_truncate'), ('lead_funnel_stamp')) AS e (tgname)
-            WHERE (e.tgname <> 'lead_funnel_stamp' OR r.entered_column IS NOT NULL)
+            WHERE (e.tgname <> 'lead_funnel_stamp' OR r.entered_column IS NOT NULL OR EXISTS (
+                    SELECT
+                    FROM lead_funnel.rule a
+                    WHERE a.funnel_id = r.funnel_id AND a.automatic
+                        AND a.version = (SELECT pg_catalog.max(x.version) FROM lead_funnel.rule_version x WHERE x.funnel_id = r.funnel_id)))
                 AND NOT EXISTS (
                     SELECT
                     FROM pg_catalog.pg_trigger g
@@ -579,18 +587,22 @@ SELECT r.funnel,
               WHERE u.lead_id = j.lead_id AND u.funnel_id = j.funnel_id AND u.undoes = j.move AND u.move > j.move)
         ELSE (SELECT pg_catalog.min(u.move) FROM lead_funnel.journal u
               WHERE u.lead_key = j.lead AND u.funnel_id = j.funnel_id AND u.undoes = j.move AND u.move > j.move)
-    END AS undone_by
+    END AS undone_by,
+    (SELECT o.name::pg_catalog.text COLLATE pg_catalog."default" FROM lead_funnel.score_model o
+     WHERE o.model_id = j.score_model) AS score_model,
+    j.score_version
 FROM lead_funnel._readable r
 JOIN (
     SELECT m.funnel_id, m.lead, m.lead_id, m.cycle, m.move, m.from_stage, m.to_stage, m.from_status, m.to_status,
         m.effective_at, m.recorded_at, m.actor, m.role_name, m.reason, m.note, m.origin, m.rules_version,
-        m.source, m.campaign, m.owner, m.segment, m.currency, m.value, m.score, m.qualification, m.undoes
+        m.source, m.campaign, m.owner, m.segment, m.currency, m.value, m.score, m.qualification, m.undoes,
+        m.score_model, m.score_version
     FROM lead_funnel._lead_row m
     WHERE m.kind IN ('m', 'u')
     UNION ALL
     SELECT t.funnel_id, NULL, NULL, t.cycle, t.move, NULL, NULL, NULL, NULL,
         t.effective_at, t.recorded_at, t.actor, t.role_name, t.reason, t.note, t.origin, t.rules_version,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM lead_funnel._marker t
 ) j ON j.funnel_id = r.funnel_id;
 COMMENT ON VIEW lead_funnel.funnel_history IS
@@ -623,6 +635,8 @@ COMMENT ON COLUMN lead_funnel.funnel_history.score IS 'score at the move, as it 
 COMMENT ON COLUMN lead_funnel.funnel_history.qualification IS 'qualification at the move, as it was judged; NULL: none';
 COMMENT ON COLUMN lead_funnel.funnel_history.undoes IS 'number of the move that this row takes back; neither of the two counts in any other view';
 COMMENT ON COLUMN lead_funnel.funnel_history.undone_by IS 'number of the row that took this move back; NULL: it counts';
+COMMENT ON COLUMN lead_funnel.funnel_history.score_model IS 'scoring model that made the score; NULL: none, a column held it, or the model is gone';
+COMMENT ON COLUMN lead_funnel.funnel_history.score_version IS 'version of the scoring model that made the score; NULL: none, or a column held it';
 
 -- The window's partition holds the columns of the view that name a lead, so
 -- that conditions on them reach the journal's indexes.

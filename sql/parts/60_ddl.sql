@@ -34,6 +34,18 @@ BEGIN
         END IF;
         PERFORM lead_funnel._invalidate(relation);
     END LOOP;
+    FOR u IN
+        SELECT f.name, f.score_model
+        FROM lead_funnel.funnel AS f
+        CROSS JOIN LATERAL lead_funnel._active_rules(f.score_model) AS r
+        WHERE f.relation = _column_renamed.relation AND f.status = 'active' AND r.attribute = old_name
+    LOOP
+        RAISE EXCEPTION 'cannot rename column "%" of table % because scoring model "%" looks at it', old_name, relation, u.score_model
+            USING ERRCODE = 'dependent_objects_still_exist',
+                  COLUMN = old_name,
+                  DETAIL = format('The model makes the score of funnel "%s", and knows columns by their names.', u.name),
+                  HINT = format('Call lead_funnel.suspend(%1$L), rename the column, activate rules with its new name, and call lead_funnel.resume(%1$L).', u.name);
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION lead_funnel._column_renamed(regclass, text, text) IS 'a funnel follows the new name of a column';
