@@ -372,6 +372,11 @@ lf_automatic_purge(void)
 	if (count < purge_at)
 		return;
 	remove_notes(is_left_over, NULL);
+	if (count == 0)
+	{
+		MemoryContextDelete(notes_cxt);
+		notes = NULL;
+	}
 	purge_at = Max(LF_PURGE_AT, 2 * count);
 }
 

@@ -181,8 +181,8 @@ BEGIN
         RAISE EXCEPTION 'automatic rules of funnel "%" need a score', f.name
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   DETAIL = 'Nothing else would tell when they apply.',
-                  HINT = format('Call lead_funnel.forbid(%1$L, ...) or lead_funnel.allow(%1$L, ...) for these moves first, '
-                                'or name another source of the score at once.', f.name);
+                  HINT = format('Call lead_funnel.allow(%1$L, ...) for these moves without automatic => true first, or lead_funnel.forbid(%1$L, ...).',
+                                f.name);
     END IF;
 END
 $$;

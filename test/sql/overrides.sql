@@ -221,7 +221,7 @@ DELETE FROM lead_funnel.delta;
 TRUNCATE lead_funnel.flow_cell;
 SELECT lead_funnel._fold(1);
 SELECT lead_funnel._set_state(1, 1, NULL, 'won', NULL, NULL, NULL, NULL, NULL, NULL, NULL);
-SELECT lead_funnel._allow('l', 'lead', 'won', false, NULL, NULL, NULL, false, 'statement', NULL, NULL, NULL, NULL, false, NULL);
+SELECT lead_funnel._allow('l', 'lead', 'won', false, NULL, NULL, NULL, false, 'statement', NULL, NULL, NULL, NULL, false, NULL, NULL);
 SET ROLE regress_ov_writer;
 SELECT lead_funnel.allow('l', 'lead', 'won');
 SELECT lead_funnel.set_mode('l', 'observe');

@@ -32,7 +32,7 @@ WHERE c.relnamespace = 'lead_funnel'::regnamespace AND c.relkind IN ('r', 'v') A
 SELECT p.proname AS private_and_public FROM pg_proc p
 WHERE p.pronamespace = 'lead_funnel'::regnamespace AND p.proname LIKE '\_%' AND p.provolatile = 'v'
   AND has_function_privilege('public', p.oid, 'EXECUTE') AND p.prosrc NOT IN ('lf_as_owner', 'lf_as_owner_unchecked') AND p.proname NOT LIKE '\_move%'
-  AND p.proname <> ALL ('{_last_move,_target,_lock_lead,_update_lead,_put_status,_decide,_decision,_undo,_waiting,_overdue,_expire}')
+  AND p.proname <> ALL ('{_last_move,_target,_lock_lead,_update_lead,_put_status,_decide,_decision,_undo,_waiting,_overdue,_expire,_automatic_leads,_automatic_stages}')
 ORDER BY 1;
 SELECT p.proname AS trigger_and_public FROM pg_proc p
 WHERE p.pronamespace = 'lead_funnel'::regnamespace AND p.prorettype = 'trigger'::regtype AND has_function_privilege('public', p.oid, 'EXECUTE');
@@ -87,7 +87,7 @@ FROM unnest(ARRAY[$$attach('pr.leads', 'stage', 'mine')$$, $$detach('pr leads')$
                   $$forbid('pr leads', 'lead', 'won')$$, $$grant_override('pr leads', 'regress_lf_writer')$$, $$verify('pr leads')$$,
                   $$reconcile('pr leads')$$, $$rebuild('pr leads')$$, $$compact()$$, $$grant_reader('regress_lf_writer')$$, $$revoke_reader('x')$$,
                   $$set_sla('pr leads', 'mql', '1 hour')$$, $$create_calendar('mine', 'UTC')$$, $$_set_sla('pr leads', 'mql', '1 hour', '24x7', NULL, NULL)$$,
-                  $$_allow('pr leads', 'lead', 'won', false, NULL, NULL, NULL, false, 'statement', NULL, NULL, NULL, NULL, false, NULL)$$, $$_set_mode('pr leads', 'observe')$$,
+                  $$_allow('pr leads', 'lead', 'won', false, NULL, NULL, NULL, false, 'statement', NULL, NULL, NULL, NULL, false, NULL, NULL)$$, $$_set_mode('pr leads', 'observe')$$,
                   $$_mark(1, 'truncate')$$, $$_set_state(1, 1, NULL, 'won', NULL, NULL, NULL, NULL, NULL, NULL, NULL)$$, $$_table_state(1)$$,
                   $$_invalidate('pr.leads')$$, $$_lock_statistics(1)$$, $$_grant_reading('regress_lf_writer')$$]) AS call;
 SELECT pr.try('CREATE TRIGGER t AFTER INSERT ON pr.leads FOR EACH ROW EXECUTE FUNCTION lead_funnel.track()');
