@@ -260,6 +260,21 @@ SELECT e.axis, e.attribute, e.operator, e.operand, e.value, e.matched, e.points
 FROM leads, lead_funnel.explain_score('b2b', leads, at => '2026-07-01') AS e
 WHERE id = 19375;
 \set ECHO none
+\echo
+\echo 'From here on nobody has to look at scores: a lead that reaches 60 points becomes MQL by itself, in'
+\echo 'the statement that takes it there, and the journal says by which score of which model.'
+\echo
+\set ECHO queries
+\o /dev/null
+SELECT lead_funnel.bind_score('leads', 'b2b');
+SELECT lead_funnel.allow('leads', 'lead', 'mql', automatic => true, min_score => 60);
+INSERT INTO leads (id, company, source, segment, stage) VALUES (20003, 'Seewerk AG', 'partner', 'large', 'lead');
+\o
+SELECT lead_funnel.record_event('leads', 20003, 'form', now(), 'form 4712', 'website') AS is_new;
+
+SELECT from_stage, to_stage, origin, score, score_model, score_version
+FROM lead_funnel.funnel_history WHERE lead_id = 20003 ORDER BY move;
+\set ECHO none
 
 \echo
 \echo '7. The numbers are right, and quick to read'
