@@ -98,6 +98,15 @@ funnel_by_name(const char *name)
 	return lf_funnel_by_id(row.funnel_id);
 }
 
+/* Who may not read the table shall not learn its rules here. */
+static void
+check_may_read(const Funnel *funnel)
+{
+	if (pg_class_aclcheck(funnel->root, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+		pg_attribute_aclcheck_all(funnel->root, GetUserId(), ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(funnel->root));
+}
+
 /* lead_funnel._judged_columns(funnel): their names, each one once */
 Datum
 lf_judged_columns(PG_FUNCTION_ARGS)
@@ -273,10 +282,7 @@ lf_explain(PG_FUNCTION_ARGS)
 	Explanation e = {0};
 	Move		move = {.evidence = &evidence};
 
-	/* who may not read the table shall not learn its rules here */
-	if (pg_class_aclcheck(funnel->root, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck_all(funnel->root, GetUserId(), ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, get_rel_name(funnel->root));
+	check_may_read(funnel);
 
 	InitMaterializedSRF(fcinfo, 0);
 	e.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -346,6 +352,7 @@ due_call(FunctionCallInfo fcinfo, const char *name, HeapTupleHeader header)
 	MemoryContextReset(call->cxt);
 	previous = MemoryContextSwitchTo(call->cxt);
 	funnel = funnel_by_name(name);
+	check_may_read(funnel);
 	desc = lookup_rowtype_tupdesc_copy(type, typmod);
 	map_columns(funnel, desc, &call->mapped, &call->binding, &call->source);
 	call->slot = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);

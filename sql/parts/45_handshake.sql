@@ -481,7 +481,7 @@ BEGIN
         FROM lead_funnel._expire(run_due.funnel, overdue) AS e
         WHERE e.action IS NOT NULL;
     END LOOP;
-    FOR moving IN SELECT a.lead FROM lead_funnel._automatic_leads(run_due.funnel) AS a LOOP
+    FOREACH moving IN ARRAY ARRAY(SELECT a.lead FROM lead_funnel._automatic_leads(run_due.funnel) AS a) LOOP
         -- and on, as far as the rules lead
         has_moved := false;
         WHILE lead_funnel._move_automatically(run_due.funnel, moving) IS NOT NULL LOOP

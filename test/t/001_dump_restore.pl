@@ -12,7 +12,7 @@ $node->start;
 my $dir = $node->basedir;
 
 $node->safe_psql('postgres', 'CREATE ROLE lf_owner; CREATE ROLE lf_sales; CREATE ROLE lf_reader; CREATE DATABASE src');
-my @funnels = ('leads', 'Deals of "Acme"', 'parts', 'numbers', 'gone', 'dropped', 'paused', 'copy');
+my @funnels = ('leads', 'Deals of "Acme"', 'parts', 'numbers', 'gone', 'dropped', 'paused', 'copy', 'scored');
 
 # client_min_messages: attach() tells of a key without a unique index
 $node->safe_psql('src', q{
@@ -107,6 +107,13 @@ SELECT lead_funnel.suspend('paused');
 CREATE TABLE copy (id int PRIMARY KEY, stage lead_stage);
 SELECT lead_funnel.attach('copy', 'stage', always => true);
 INSERT INTO copy VALUES (1, 'won');
+CREATE TABLE scored (id int PRIMARY KEY, stage text NOT NULL DEFAULT 'lead', size int);
+SELECT lead_funnel.attach('scored', 'stage');
+SELECT lead_funnel.create_model('by size', 'scored'), lead_funnel.add_rule('by size', 'fit', 'size', '>', '10', 60), lead_funnel.activate_model('by size'),
+    lead_funnel.bind_score('scored', 'by size', 'fit');
+SELECT lead_funnel.allow('scored', 'lead', 'mql', automatic => true, min_score => 50), lead_funnel.allow('scored', 'mql', 'lead', automatic => true, below_score => 20);
+INSERT INTO scored (id, size) VALUES (1, 20), (2, 5), (3, 30);
+UPDATE scored SET size = 1 WHERE id = 3;
 CREATE TABLE "empty" (id int PRIMARY KEY, stage lead_stage);
 SELECT lead_funnel.attach('"empty"', 'stage', 'empty');
 });
@@ -178,6 +185,13 @@ sub check_restored
 		SELECT string_agg(requirement || ' ' || has, ', ') FROM numbers, lead_funnel.explain_gate('numbers', uid) WHERE n = 2 AND to_stage = 'sal'}) =~ s/^\n//r,
 		'budget not asked, authority confirmed, budget not asked, authority confirmed', "$what: columns that make a qualification");
 
+	# the score of a model, and what follows from it
+	is($node->safe_psql($db, q{INSERT INTO scored (id, size) VALUES (4, 20); UPDATE scored SET size = 2 WHERE id = 1; UPDATE scored SET size = 40 WHERE id IN (2, 3);
+		SELECT lead, string_agg(to_stage, ' ' ORDER BY move), string_agg(score || ' ' || score_model || ' ' || score_version, ', ' ORDER BY move) FILTER (WHERE origin = 'automatic')
+		FROM lead_funnel.funnel_history WHERE funnel = 'scored' GROUP BY lead ORDER BY lead}),
+		join("\n", '1|lead mql lead|60 by size 1, 0 by size 1', '2|lead mql|60 by size 1', '3|lead mql lead mql|60 by size 1, 0 by size 1, 60 by size 1', '4|lead mql|60 by size 1'),
+		"$what: automatic moves");
+
 	# rules and history go on
 	my ($rc, $out, $err) = $node->psql($db, q{UPDATE crm.leads SET stage = 'lost' WHERE id = (SELECT min(id) FROM crm.leads WHERE stage = 'lead')});
 	like($err, qr/violates check constraint "lead_funnel_transition"/, "$what: a forbidden move is refused");
@@ -219,7 +233,7 @@ sub check_restored
 	$node->safe_psql($db, q{CREATE TABLE fresh (id int PRIMARY KEY, stage lead_stage); SELECT lead_funnel.attach('fresh', 'stage');
 		INSERT INTO fresh VALUES (1, 'lead'); SELECT lead_funnel.attach('gone', 'state', stage_map => '{"lead": ["open"], "lost": ["closed"]}');
 		SELECT lead_funnel.compact(); SELECT lead_funnel.rebuild('leads')});
-	is($node->safe_psql($db, q{SELECT count(*), count(DISTINCT funnel_id) FROM lead_funnel.funnel}), '10|10', "$what: a new funnel");
+	is($node->safe_psql($db, q{SELECT count(*), count(DISTINCT funnel_id) FROM lead_funnel.funnel}), '11|11', "$what: a new funnel");
 	is($node->safe_psql($db, q{SELECT lead, cycle, from_stage, to_stage, origin FROM lead_funnel.funnel_history WHERE funnel = 'gone' ORDER BY recorded_at}),
 		"1|1||lead|backfill\n|0|||exclude\n1|2||lead|backfill", "$what: the detached funnel goes on");
 	is(complaints($db), '', "$what: verify() at the end");
