@@ -247,6 +247,15 @@ BEGIN
             END;
         END LOOP;
 
+        BEGIN
+            PERFORM lead_funnel._check_score(f);
+        EXCEPTION
+            WHEN undefined_column OR feature_not_supported OR invalid_parameter_value THEN
+                GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+                RETURN QUERY SELECT 'score does not fit', NULL::text, coalesce('scoring model ' || f.score_model, 'score_column ' || f.score_column),
+                                    message, hint;
+        END;
+
         IF complaints = 0 THEN
             BEGIN
                 RETURN QUERY

@@ -302,6 +302,11 @@ ALTER TABLE m RENAME size TO employees;
 SELECT error($$SELECT lead_funnel.resume('m')$$);
 ALTER TABLE m RENAME employees TO size;
 SELECT lead_funnel.resume('m');
+ALTER EVENT TRIGGER lead_funnel_ddl_end DISABLE;
+ALTER TABLE m RENAME size TO employees;
+ALTER EVENT TRIGGER lead_funnel_ddl_end ENABLE;
+SELECT problem, expected, found, fix FROM lead_funnel.verify('m');
+ALTER TABLE m RENAME employees TO size;
 
 -- rules that cannot be
 SELECT error(format('SELECT lead_funnel.allow(%L, %s)', f, a)) FROM (VALUES
