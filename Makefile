@@ -26,6 +26,7 @@ OBJS = \
 	src/stats.o \
 	src/event.o \
 	src/moves.o \
+	src/notify.o \
 	src/handshake.o \
 	src/queue.o \
 	src/settle.o \

@@ -33,6 +33,7 @@ CREATE TABLE lead_funnel.funnel (
     attached_by      name NOT NULL,
     detached_at      timestamptz,
     binding          jsonb,                     -- columns that make a qualification: framework, columns, thresholds
+    notify_channel   name,                      -- where moves are told; NULL: nowhere
     CONSTRAINT funnel_status_check CHECK (status IN ('active', 'suspended', 'detached')),
     CONSTRAINT funnel_mode_check CHECK (mode IN ('enforce', 'observe')),
     CONSTRAINT funnel_relation_check CHECK ((relation IS NULL) = (status = 'detached'))
