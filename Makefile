@@ -28,6 +28,7 @@ OBJS = \
 	src/automatic.o \
 	src/event.o \
 	src/moves.o \
+	src/notify.o \
 	src/handshake.o \
 	src/queue.o \
 	src/settle.o \

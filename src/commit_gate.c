@@ -41,6 +41,7 @@
 #include "commit_gate.h"
 #include "compat.h"
 #include "lead_table.h"
+#include "notify.h"
 #include "settings.h"
 
 /* A move, or a change of a key. */
@@ -362,6 +363,7 @@ judge(JournalWriter *writer, const Note *note)
 		judgement.breach = LF_BREACH_GATE;
 		judgement.origin = note->override ? LF_ORIGIN_OVERRIDE : LF_ORIGIN_VIOLATION;
 		judgement.reason = note->override;
+		lf_notify_amend(note->lead.funnel_id, &note->lead.key, note->number, judgement.origin);
 	}
 	else if (!note->is_changed)
 		return;

@@ -267,6 +267,16 @@ lookup_zone(const char *zone, const char *funnel)
 	return result;
 }
 
+/* Where moves are told; an empty name if they are not. */
+static void
+read_notify_channel(HeapTuple tuple, TupleDesc desc, NameData *channel)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, get_attnum(lf_own_tables()->funnel, "notify_channel"), desc, &isnull);
+
+	namestrcpy(channel, isnull ? "" : NameStr(*DatumGetName(value)));
+}
+
 static void
 fill_funnel_row(HeapTuple tuple, TupleDesc desc, FunnelRow *row)
 {
@@ -282,6 +292,7 @@ fill_funnel_row(HeapTuple tuple, TupleDesc desc, FunnelRow *row)
 	row->key_column = *name_attribute(tuple, FUNNEL_KEY_COLUMN, desc);
 	row->suspended = strcmp(text_attribute(tuple, FUNNEL_STATUS, desc), "suspended") == 0;
 	row->tz = lookup_zone(text_attribute(tuple, FUNNEL_TIMEZONE, desc), NameStr(row->name));
+	read_notify_channel(tuple, desc, &row->notify_channel);
 }
 
 static bool
@@ -816,6 +827,7 @@ compile(Funnel *funnel)
 		funnel->suspended = strcmp(text_attribute(tuple, FUNNEL_STATUS, desc), "suspended") == 0;
 		funnel->enforce = strcmp(mode, "enforce") == 0 && !always;
 		funnel->tz = lookup_zone(text_attribute(tuple, FUNNEL_TIMEZONE, desc), NameStr(funnel->name));
+		read_notify_channel(tuple, desc, &funnel->notify_channel);
 		compile_columns(funnel, tuple, desc);
 		compile_binding(funnel, tuple, desc);
 		compile_score_source(funnel, tuple, desc);

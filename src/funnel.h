@@ -107,6 +107,7 @@ typedef struct Funnel
 	int			noverriders;
 	NameData   *overriders;
 	int32		epoch;			/* how often all leads left at once */
+	NameData	notify_channel; /* empty: moves are not told */
 } Funnel;
 
 /* Relations of the extension's own, as known to this backend. */
@@ -176,6 +177,7 @@ typedef struct FunnelRow
 	NameData	key_column;
 	bool		suspended;
 	pg_tz	   *tz;
+	NameData	notify_channel; /* empty: none */
 } FunnelRow;
 
 extern bool lf_funnel_row_by_name(const char *name, FunnelRow *row);

@@ -23,6 +23,7 @@
 #include "compat.h"
 #include "funnel.h"
 #include "moves.h"
+#include "notify.h"
 #include "queue.h"
 #include "score_model.h"
 #include "settings.h"
@@ -70,10 +71,14 @@ at_transaction_event(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 			before_commit(true);
+			if (lf_notify_is_pending())
+				lf_notify_send();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			/* the lock of a fold would stay with the prepared transaction */
 			before_commit(false);
+			if (lf_notify_is_pending())
+				lf_notify_refuse_prepare();
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
@@ -83,6 +88,7 @@ at_transaction_event(XactEvent event, void *arg)
 			lf_settle_forget();
 			lf_commit_gate_forget();
 			lf_moves_forget();
+			lf_notify_forget();
 			lf_stats_forget();
 			break;
 		default:
@@ -100,6 +106,7 @@ at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
 		lf_queue_drop(subid);
 		lf_settle_drop(subid);
 		lf_commit_gate_drop(subid);
+		lf_notify_drop(subid);
 		lf_stats_drop(subid);
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
@@ -108,6 +115,7 @@ at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
 		lf_queue_hand_over(subid, parent);
 		lf_settle_hand_over(subid, parent);
 		lf_commit_gate_hand_over(subid, parent);
+		lf_notify_hand_over(subid, parent);
 		lf_stats_hand_over(subid, parent);
 	}
 }

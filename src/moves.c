@@ -32,6 +32,7 @@
 #include "compat.h"
 #include "handshake.h"
 #include "moves.h"
+#include "notify.h"
 #include "settings.h"
 #include "stats.h"
 
@@ -82,6 +83,14 @@ void
 lf_moves_forget(void)
 {
 	last_move.xid = InvalidTransactionId;
+}
+
+/* What is told of a move, once it has been journalled. */
+static void
+tell_move(const Funnel *funnel, const JournalRow *row)
+{
+	remember_move(row);
+	lf_notify_note(funnel, row);
 }
 
 /* ---------- going on from the last row ---------- */
@@ -163,7 +172,7 @@ write_row(JournalWriter *writer, const Funnel *funnel, Lead *lead, JournalRow *r
 
 	lf_journal_add(writer, lead, row);
 	if (row->kind == LF_KIND_MOVE)
-		remember_move(row);
+		tell_move(funnel, row);
 	if (row->origin == LF_ORIGIN_BACKFILL)
 		kind = LF_DELTA_OPENING;
 	if (from == NULL && to == NULL)
@@ -517,7 +526,7 @@ write_undo(JournalWriter *writer, const Funnel *funnel, const Event *event, Lead
 	row.from_status = event->old.status;
 	describe_writer(event, &row);
 	lf_journal_add(writer, lead, &row);
-	remember_move(&row);
+	tell_move(funnel, &row);
 	take_back_numbers(funnel, rows, at);
 	if (!lf_state_equal(&before->state, &row.state))
 		lf_stats_note(funnel->funnel_id, LF_DELTA_ADJUSTMENT, lf_local_day(row.effective_at, funnel->tz),
@@ -785,6 +794,7 @@ lf_moves_all_out(int32 funnel_id, Oid relid, pg_tz *tz, char origin)
 	epoch = lf_journal_epoch(funnel_id, snapshot);
 	UnregisterSnapshot(snapshot);
 	lf_journal_append_marker(funnel_id, epoch + 1, now, origin);
+	lf_notify_note_all_out(funnel_id, epoch + 1, now, origin);
 
 	/*
 	 * the epoch is compiled into the funnel; here, too, from the next command

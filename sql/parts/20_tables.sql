@@ -35,6 +35,7 @@ CREATE TABLE lead_funnel.funnel (
     binding          jsonb,                     -- columns that make a qualification: framework, columns, thresholds
     score_model      name,                      -- the scoring model that makes the score, where no column holds it
     score_axis       text,                      -- of that model; NULL: the total
+    notify_channel   name,                      -- where moves are told; NULL: nowhere
     CONSTRAINT funnel_status_check CHECK (status IN ('active', 'suspended', 'detached')),
     CONSTRAINT funnel_mode_check CHECK (mode IN ('enforce', 'observe')),
     CONSTRAINT funnel_relation_check CHECK ((relation IS NULL) = (status = 'detached'))

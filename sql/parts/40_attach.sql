@@ -1209,7 +1209,8 @@ BEGIN
             entered_column = f.entered_column, actor_column = f.actor_column,
             reason_column = f.reason_column, handover_column = f.handover_column,
             excluded_column = f.excluded_column, score_column = f.score_column,
-            qualification_column = f.qualification_column, binding = NULL, score_model = NULL, score_axis = NULL, attached_at = now(), attached_by = caller, detached_at = NULL
+            qualification_column = f.qualification_column, binding = NULL, score_model = NULL, score_axis = NULL, notify_channel = NULL,
+            attached_at = now(), attached_by = caller, detached_at = NULL
         WHERE o.funnel_id = f.funnel_id;
         DELETE FROM lead_funnel.override_role AS o WHERE o.funnel_id = f.funnel_id;
     ELSE

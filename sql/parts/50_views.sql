@@ -73,7 +73,8 @@ SELECT f.funnel_id,
     f.key_column,
     f.entered_column,
     f.handover_column,
-    f.attached_at
+    f.attached_at,
+    f.notify_channel
 FROM lead_funnel.funnel f
 WHERE lead_funnel._may_read(f.relation, f.attached_by)
 OFFSET 0;
@@ -258,7 +259,8 @@ SELECT r.funnel,
     r.preset,
     r.timezone,
     v.version AS rules_version,
-    r.attached_at
+    r.attached_at,
+    r.notify_channel::pg_catalog.text COLLATE pg_catalog."default" AS notify_channel
 FROM lead_funnel._readable r
 LEFT JOIN pg_catalog.pg_class c ON c.oid = r.relation
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -276,6 +278,7 @@ COMMENT ON COLUMN lead_funnel.funnels.preset IS 'rules that the funnel began wit
 COMMENT ON COLUMN lead_funnel.funnels.timezone IS 'time zone of all days of the funnel';
 COMMENT ON COLUMN lead_funnel.funnels.rules_version IS 'version of the rules in force; NULL if the funnel never had rules';
 COMMENT ON COLUMN lead_funnel.funnels.attached_at IS 'when the table was attached';
+COMMENT ON COLUMN lead_funnel.funnels.notify_channel IS 'channel on which listeners are told of moves; NULL: none';
 
 CREATE VIEW lead_funnel.funnel_rules WITH (security_barrier) AS
 SELECT r.funnel,
