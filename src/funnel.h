@@ -69,7 +69,8 @@ typedef struct Rule
 	bool		has_role;
 	NameData	allowed_role;	/* by name, since it may not exist here */
 	const struct Gate *gate;	/* NULL: none */
-	bool		automatic;		/* the move is made when its conditions are met */
+	bool		automatic;		/* the move is made when its conditions are
+								 * met */
 	Numeric		below_score;	/* one of these conditions; NULL: none */
 } Rule;
 
@@ -100,8 +101,9 @@ typedef struct Funnel
 	int32		rules_version;
 	Rule		rules[LF_STAGE_COUNT + 1][LF_STAGE_COUNT + 1];	/* [from or none][to] */
 	bool		has_automatic;
-	LeadStage	automatic[LF_STAGE_COUNT + 1][LF_AUTOMATIC_MAX];	/* where to, in the order in
-																	 * which they are tried */
+	LeadStage	automatic[LF_STAGE_COUNT + 1][LF_AUTOMATIC_MAX];	/* where to, in the
+																	 * order in which they
+																	 * are tried */
 	struct ScoreSource *score_source;	/* the model that makes the score, or
 										 * NULL */
 	int			noverriders;

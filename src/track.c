@@ -312,7 +312,11 @@ entered_now(const Funnel *funnel, TupleTableSlot *old, TupleTableSlot *new, bool
 		if (was.stage == is.stage)
 			return false;
 	}
-	/* a transaction that began later may have moved the lead before us, or the statement's own move be dated ahead */
+
+	/*
+	 * a transaction that began later may have moved the lead before us, or
+	 * the statement's own move be dated ahead
+	 */
 	if (had && before > *now && before <= GetCurrentTimestamp() + LF_FUTURE_TOLERANCE)
 		*now = before;
 	if (is_automatic && lf_lead_time(funnel, new, LF_COL_ENTERED, &given) &&
