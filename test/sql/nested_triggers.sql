@@ -30,7 +30,7 @@ CREATE TABLE parted_2 (
 );
 ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES IN (2);
 SELECT lead_funnel.attach(t, 'stage', preset => 'open', key_column => 'id', source_column => 'source',
-                          excluded_column => 'is_out', value_column => 'value')
+                          excluded_column => 'is_out', value_column => 'value', score_column => 'value')
 FROM unnest('{plain, parted}'::regclass[]) AS t;
 
 CREATE FUNCTION any_of(VARIADIC items text[]) RETURNS text LANGUAGE sql VOLATILE
@@ -150,6 +150,7 @@ BEGIN
 	TRUNCATE fuzz;
 	INSERT INTO fuzz VALUES (target, kinds);
 	FOR i IN 1 .. transactions LOOP
+		PERFORM set_config('lead_funnel.override', 'any', true);
 		PERFORM run(target, kinds);
 		IF random() < 0.2 THEN
 			SET CONSTRAINTS ALL IMMEDIATE;
@@ -171,9 +172,17 @@ CALL try('plain', 0.2, 50, '{move, move, note, dimension, exclude, delete, inser
 CALL try('parted', 0.3, 50, '{move and go, move and go, move, note, dimension, exclude, delete, insert, insert,
 	delete and insert, new key, exchange keys, mirror keys}', true);
 
+-- leads that move on by themselves; hands override what the rules ask of them
+SELECT count(lead_funnel.allow(funnel, r.f::lead_stage, r.t::lead_stage, automatic => true, min_score => r.low, below_score => r.high))
+FROM unnest('{plain, parted}'::name[]) AS funnel,
+     (VALUES ('lead', 'mql', 4, NULL), ('mql', 'sal', 7, NULL), ('nurture', 'lead', 2, NULL), ('mql', 'nurture', NULL, 3)) AS r (f, t, low, high);
+CALL try('plain', 0.4, 30, '{move, move, note, dimension, exclude, delete, insert, insert, delete and insert}', true);
+CALL try('parted', 0.5, 30, '{move and go, move and go, move, dimension, exclude, delete, insert, insert, delete and insert,
+	new key, exchange keys}', true);
+
 -- it has been busy
 SELECT funnel, count(*) > 300 AS moved_much, count(DISTINCT origin) AS origins,
-       count(*) FILTER (WHERE origin = 'reconcile') > 0 AS reconciled
+       count(*) FILTER (WHERE origin = 'reconcile') > 0 AS reconciled, count(*) FILTER (WHERE origin = 'automatic') > 10 AS automatic
 FROM lead_funnel.funnel_history GROUP BY funnel ORDER BY funnel;
 
 SELECT lead_funnel.detach(f, purge => true) FROM unnest('{plain, parted}'::name[]) AS f;
