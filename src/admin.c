@@ -92,11 +92,7 @@ check_funnel_owner(const char *name)
 	FunnelRow	row;
 	Oid			attached_by;
 
-	if (!lf_funnel_row_by_name(name, &row))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("funnel \"%s\" does not exist", name),
-				 errhint("See lead_funnel.funnels for those that do, or make one with lead_funnel.attach().")));
+	lf_funnel_row_by_name(name, &row);
 	if (OidIsValid(row.relation) && get_rel_name(row.relation) != NULL)
 	{
 		check_table_owner(row.relation);
@@ -506,16 +502,6 @@ lf_invalidate(PG_FUNCTION_ARGS)
 
 /* ---------- what anybody may know of a funnel ---------- */
 
-static void
-find_funnel(const char *name, FunnelRow *row)
-{
-	if (!lf_funnel_row_by_name(name, row))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("funnel \"%s\" does not exist", name),
-				 errhint("See lead_funnel.funnels for those that do, or make one with lead_funnel.attach().")));
-}
-
 /* lead_funnel._funnel_of(funnel) */
 Datum
 lf_funnel_of(PG_FUNCTION_ARGS)
@@ -527,7 +513,7 @@ lf_funnel_of(PG_FUNCTION_ARGS)
 	Oid			type = InvalidOid;
 	const char *kind;
 
-	find_funnel(NameStr(*PG_GETARG_NAME(0)), &row);
+	lf_funnel_row_by_name(NameStr(*PG_GETARG_NAME(0)), &row);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	if (OidIsValid(row.relation))
@@ -553,21 +539,18 @@ lf_funnel_of(PG_FUNCTION_ARGS)
 Datum
 lf_status_for(PG_FUNCTION_ARGS)
 {
-	FunnelRow	row;
-	Funnel	   *funnel;
+	Funnel	   *funnel = lf_funnel_by_name(NameStr(*PG_GETARG_NAME(0)));
 	LeadStage	stage = PG_GETARG_LEAD_STAGE(1);
 	const char *value;
 
-	find_funnel(NameStr(*PG_GETARG_NAME(0)), &row);
-	funnel = lf_funnel_by_id(row.funnel_id);
 	value = lf_funnel_status_of_stage(funnel, stage);
 	if (value == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("no status of funnel \"%s\" means stage \"%s\"",
-						NameStr(row.name), lf_stage_label(stage)),
+						NameStr(funnel->name), lf_stage_label(stage)),
 				 errhint("Map one with lead_funnel.map_stage(%s, ..., '%s').",
-						 quote_literal_cstr(NameStr(row.name)), lf_stage_label(stage))));
+						 quote_literal_cstr(NameStr(funnel->name)), lf_stage_label(stage))));
 	PG_RETURN_TEXT_P(cstring_to_text(value));
 }
 

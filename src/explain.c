@@ -85,19 +85,6 @@ lf_criteria(PG_FUNCTION_ARGS)
 /* Columns of a funnel that a judgement needs. */
 static const FunnelColumn judged[] = {LF_COL_KEY, LF_COL_STAGE, LF_COL_EXCLUDED, LF_COL_SCORE, LF_COL_QUALIFICATION};
 
-static Funnel *
-funnel_by_name(const char *name)
-{
-	FunnelRow	row;
-
-	if (!lf_funnel_row_by_name(name, &row))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("funnel \"%s\" does not exist", name),
-				 errhint("See lead_funnel.funnels for those that do, or make one with lead_funnel.attach().")));
-	return lf_funnel_by_id(row.funnel_id);
-}
-
 /* Who may not read the table shall not learn its rules here. */
 static void
 check_may_read(const Funnel *funnel)
@@ -111,7 +98,7 @@ check_may_read(const Funnel *funnel)
 Datum
 lf_judged_columns(PG_FUNCTION_ARGS)
 {
-	Funnel	   *funnel = funnel_by_name(NameStr(*PG_GETARG_NAME(0)));
+	Funnel	   *funnel = lf_funnel_by_name(NameStr(*PG_GETARG_NAME(0)));
 	Bitmapset  *attnums = NULL;
 	Datum	   *names;
 	int			count = 0;
@@ -269,7 +256,7 @@ emit_move(const Funnel *funnel, const Move *move, Explanation *e)
 Datum
 lf_explain(PG_FUNCTION_ARGS)
 {
-	Funnel	   *funnel = funnel_by_name(NameStr(*PG_GETARG_NAME(0)));
+	Funnel	   *funnel = lf_funnel_by_name(NameStr(*PG_GETARG_NAME(0)));
 	HeapTupleHeader header = PG_GETARG_HEAPTUPLEHEADER(1);
 	HeapTupleData tuple;
 	TupleDesc	desc;
@@ -351,7 +338,7 @@ due_call(FunctionCallInfo fcinfo, const char *name, HeapTupleHeader header)
 		call->cxt = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "lead_funnel automatic moves", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextReset(call->cxt);
 	previous = MemoryContextSwitchTo(call->cxt);
-	funnel = funnel_by_name(name);
+	funnel = lf_funnel_by_name(name);
 	check_may_read(funnel);
 	desc = lookup_rowtype_tupdesc_copy(type, typmod);
 	map_columns(funnel, desc, &call->mapped, &call->binding, &call->source);

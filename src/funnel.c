@@ -324,10 +324,14 @@ lf_funnel_row_by_relation(Oid relid, FunnelRow *row)
 	return find_funnel_row(partition_root(relid), NULL, 0, row);
 }
 
-bool
+void
 lf_funnel_row_by_name(const char *name, FunnelRow *row)
 {
-	return find_funnel_row(InvalidOid, name, 0, row);
+	if (!find_funnel_row(InvalidOid, name, 0, row))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("funnel \"%s\" does not exist", name),
+				 errhint("See lead_funnel.funnels for those that do, or make one with lead_funnel.attach().")));
 }
 
 bool
@@ -897,6 +901,15 @@ lf_funnel_by_id(int32 funnel_id)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("funnel %d does not exist or is detached", funnel_id)));
 	return funnel;
+}
+
+Funnel *
+lf_funnel_by_name(const char *name)
+{
+	FunnelRow	row;
+
+	lf_funnel_row_by_name(name, &row);
+	return lf_funnel_by_id(row.funnel_id);
 }
 
 void

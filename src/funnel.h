@@ -152,8 +152,9 @@ extern Datum lf_required_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc
  */
 extern Funnel *lf_funnel_lookup(Oid relid);
 
-/* By number; an error if there is none or it is detached. */
+/* By number or name; an error if there is none or it is detached. */
 extern Funnel *lf_funnel_by_id(int32 funnel_id);
+extern Funnel *lf_funnel_by_name(const char *name);
 
 /* Makes every backend compile the funnels of the relation anew. */
 extern void lf_funnel_invalidate(Oid relid);
@@ -182,7 +183,7 @@ typedef struct FunnelRow
 	NameData	notify_channel; /* empty: none */
 } FunnelRow;
 
-extern bool lf_funnel_row_by_name(const char *name, FunnelRow *row);
+extern void lf_funnel_row_by_name(const char *name, FunnelRow *row);	/* an error if there is none */
 extern bool lf_funnel_row_by_relation(Oid relid, FunnelRow *row);	/* or a partition of it */
 extern bool lf_funnel_row_by_id(int32 funnel_id, FunnelRow *row);
 

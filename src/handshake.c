@@ -137,7 +137,6 @@ lock_lead(const char *funnel_name, text *key, bool wait, Funnel **funnel, Lead *
 	Datum		values[] = {CStringGetDatum(funnel_name), PointerGetDatum(key), BoolGetDatum(wait)};
 	bool		isnull;
 	Datum		found;
-	FunnelRow	row;
 
 	query("SELECT l.lead FROM lead_funnel._lock_lead($1, $2, $3) AS l", 3, types, values, NULL);
 	if (SPI_processed == 0)
@@ -145,9 +144,7 @@ lock_lead(const char *funnel_name, text *key, bool wait, Funnel **funnel, Lead *
 	found = result(0, 1, &isnull);
 	if (isnull)
 		return false;
-	if (!lf_funnel_row_by_name(funnel_name, &row))
-		elog(ERROR, "funnel \"%s\" does not exist", funnel_name);
-	*funnel = lf_funnel_by_id(row.funnel_id);
+	*funnel = lf_funnel_by_name(funnel_name);
 	make_lead(*funnel, DatumGetTextPP(found), lead);
 	/* what this transaction has done belongs to the journal, too */
 	lf_track_flush();
@@ -628,7 +625,6 @@ lf_overdue(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid			types[] = {NAMEOID};
 	Datum		values[] = {NameGetDatum(PG_GETARG_NAME(0))};
-	FunnelRow	row;
 	Funnel	   *funnel;
 	Settings	settings;
 	Lead	  **leads;
@@ -640,9 +636,7 @@ lf_overdue(PG_FUNCTION_ARGS)
 	SPI_connect();
 	query("SELECT w.lead FROM lead_funnel._waiting($1) AS w", 1, types, values, NULL);
 	count = SPI_processed;
-	if (!lf_funnel_row_by_name(NameStr(*PG_GETARG_NAME(0)), &row))
-		elog(ERROR, "funnel does not exist");
-	funnel = lf_funnel_by_id(row.funnel_id);
+	funnel = lf_funnel_by_name(NameStr(*PG_GETARG_NAME(0)));
 	leads = palloc(Max(count, 1) * sizeof(Lead *));
 	for (int i = 0; i < count; i++)
 	{

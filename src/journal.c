@@ -893,3 +893,27 @@ lf_journal_epoch(int32 funnel_id, Snapshot snapshot)
 	table_close(rel, AccessShareLock);
 	return result;
 }
+
+TimestampTz
+lf_journal_epoch_end(int32 funnel_id, int32 epoch, char *origin)
+{
+	Relation	rel = table_open(lf_own_tables()->journal, AccessShareLock);
+	Relation	index = index_open(lf_own_tables()->journal_epoch, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	TimestampTz result;
+
+	ScanKeyInit(&keys[0], JOURNAL_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(funnel_id));
+	ScanKeyInit(&keys[1], JOURNAL_EPOCH, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(epoch + 1));
+	scan = systable_beginscan_ordered(rel, index, SnapshotSelf, lengthof(keys), keys);
+	tuple = systable_getnext_ordered(scan, ForwardScanDirection);
+	if (tuple == NULL)
+		elog(ERROR, "no marker ends epoch %d of funnel %d", epoch, funnel_id);
+	result = DatumGetTimestampTz(lf_required_attribute(tuple, JOURNAL_EFFECTIVE_AT, RelationGetDescr(rel)));
+	*origin = DatumGetChar(lf_required_attribute(tuple, JOURNAL_ORIGIN, RelationGetDescr(rel)));
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
+	table_close(rel, AccessShareLock);
+	return result;
+}

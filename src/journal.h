@@ -187,6 +187,9 @@ extern void lf_journal_last(int32 funnel_id, const LeadKey *key, Lead *lead);
 
 extern void lf_journal_append_marker(int32 funnel_id, int32 epoch, TimestampTz effective_at, char origin);
 
+/* When the leads of an epoch left at once, and by what. */
+extern TimestampTz lf_journal_epoch_end(int32 funnel_id, int32 epoch, char *origin);
+
 /* How often all leads of the funnel have left at once. */
 extern int32 lf_journal_epoch(int32 funnel_id, Snapshot snapshot);
 

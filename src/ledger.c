@@ -29,6 +29,11 @@
  *	  keeps a column from being filled while an event is under way that knows
  *	  nothing of it.
  *
+ *	  When a lead gets another key, its events follow, as its rows in the
+ *	  journal do, without SPI and without rights of the writer.  Whoever records
+ *	  an event under the old key meanwhile needs the row of the lead, waits for
+ *	  the new key to be committed, and then finds no lead with the old one.
+ *
  * IDENTIFICATION
  *	  src/ledger.c
  *
@@ -66,6 +71,7 @@
 #include "engagement.h"
 #include "funnel.h"
 #include "lead_row.h"
+#include "ledger.h"
 #include "score_bind.h"
 
 PG_FUNCTION_INFO_V1(lf_record_event_text);
@@ -272,11 +278,7 @@ read_funnel(LedgerFunnel *f)
 	FunnelRow	row;
 	AttrNumber	attnum;
 
-	if (!lf_funnel_row_by_name(NameStr(f->name), &row))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("funnel \"%s\" does not exist", NameStr(f->name)),
-				 errhint("See lead_funnel.funnels for those that do, or make one with lead_funnel.attach().")));
+	lf_funnel_row_by_name(NameStr(f->name), &row);
 	if (!OidIsValid(row.relation) || row.suspended)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -555,6 +557,14 @@ event_slot(Ledger *ledger, int32 funnel_id, const Event *event)
 	return ExecStoreVirtualTuple(slot);
 }
 
+/* Adds the index entries that a new row needs beside that of its identity. */
+static void
+insert_more_entries(Ledger *ledger, Relation lead, TupleTableSlot *slot)
+{
+	(void) insert_entry(ledger, lead, slot, false);
+	insert_other_entries(ledger, slot);
+}
+
 /* Inserts the event unless it is there; false if so. */
 static bool
 insert_once(Ledger *ledger, int32 funnel_id, const Event *event)
@@ -577,10 +587,7 @@ insert_once(Ledger *ledger, int32 funnel_id, const Event *event)
 		table_tuple_complete_speculative(ledger->rel, slot, token, inserted);
 		SpeculativeInsertionLockRelease(GetCurrentTransactionId());
 		if (inserted)
-		{
-			(void) insert_entry(ledger, lead, slot, false);
-			insert_other_entries(ledger, slot);
-		}
+			insert_more_entries(ledger, lead, slot);
 		ExecDropSingleTupleTableSlot(slot);
 	}
 	index_close(lead, NoLock);
@@ -611,6 +618,17 @@ find_event(Ledger *ledger, int32 funnel_id, text *external_id, text *source, Eve
 	return found;
 }
 
+static void
+set_lead_keys(ScanKeyData *keys, int32 funnel_id, const LeadKey *lead)
+{
+	if (lead->is_integer)
+		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(lead->id));
+	else
+		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(lead->key));
+	keys[0].sk_collation = lead->is_integer ? InvalidOid : C_COLLATION_OID;
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(funnel_id));
+}
+
 /* All events of a lead as of now, this transaction's own included. */
 static Event *
 events_of_lead(Ledger *ledger, int32 funnel_id, const LeadKey *lead, int *count)
@@ -625,12 +643,7 @@ events_of_lead(Ledger *ledger, int32 funnel_id, const LeadKey *lead, int *count)
 
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	if (lead->is_integer)
-		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(lead->id));
-	else
-		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(lead->key));
-	keys[0].sk_collation = lead->is_integer ? InvalidOid : C_COLLATION_OID;
-	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(funnel_id));
+	set_lead_keys(keys, funnel_id, lead);
 	scan = lf_index_beginscan(ledger->rel, index, snapshot, 2);
 	index_rescan(scan, keys, 2, NULL, 0);
 	*count = 0;
@@ -646,6 +659,74 @@ events_of_lead(Ledger *ledger, int32 funnel_id, const LeadKey *lead, int *count)
 	UnregisterSnapshot(snapshot);
 	index_close(index, NoLock);
 	return events;
+}
+
+/* ---------- another key ---------- */
+
+/* Copies of the rows of a lead. */
+static List *
+tuples_of_lead(Ledger *ledger, Relation index, int32 funnel_id, const LeadKey *lead)
+{
+	TupleTableSlot *slot = table_slot_create(ledger->rel, NULL);
+	ScanKeyData keys[2];
+	IndexScanDesc scan = lf_index_beginscan(ledger->rel, index, SnapshotSelf, 2);
+	List	   *result = NIL;
+
+	set_lead_keys(keys, funnel_id, lead);
+	index_rescan(scan, keys, 2, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+		result = lappend(result, ExecCopySlotHeapTuple(slot));
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return result;
+}
+
+/* Delete and insert, so that one path knows about indexes. */
+static void
+replace_key(Ledger *ledger, Relation once, Relation lead, HeapTuple old, const LeadKey *key)
+{
+	int			columns[] = {EVENT_LEAD_ID, EVENT_LEAD_KEY};
+	Datum		values[] = {Int64GetDatum(key->id), PointerGetDatum(key->key)};
+	bool		nulls[] = {!key->is_integer, key->is_integer};
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(ledger->rel), &TTSOpsHeapTuple);
+	HeapTuple	new = heap_modify_tuple_by_cols(old, RelationGetDescr(ledger->rel), lengthof(columns),
+												columns, values, nulls);
+
+	simple_heap_delete(ledger->rel, &old->t_self);
+	heap_insert(ledger->rel, new, GetCurrentCommandId(true), 0, NULL);
+	ExecStoreHeapTuple(new, slot, true);
+	slot->tts_tid = new->t_self;
+	if (!insert_entry(ledger, once, slot, true))
+		elog(ERROR, "event was recorded again meanwhile");
+	insert_more_entries(ledger, lead, slot);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+void
+lf_ledger_rename(int32 funnel_id, const LeadKey *from, const LeadKey *to)
+{
+	Ledger		ledger = open_ledger();
+	Relation	index = index_open(from->is_integer ? ledger.by_id : ledger.by_key, RowExclusiveLock);
+	List	   *tuples = tuples_of_lead(&ledger, index, funnel_id, from);
+
+	if (tuples != NIL)
+	{
+		Relation	once = index_open(ledger.once, RowExclusiveLock);
+		Relation	lead = index_open(to->is_integer ? ledger.by_id : ledger.by_key, RowExclusiveLock);
+		ListCell   *cell;
+
+		/* rows that this very command has written cannot be deleted by it */
+		CommandCounterIncrement();
+		foreach(cell, tuples)
+		{
+			CHECK_FOR_INTERRUPTS();
+			replace_key(&ledger, once, lead, lfirst(cell), to);
+		}
+		index_close(lead, NoLock);
+		index_close(once, NoLock);
+	}
+	index_close(index, NoLock);
+	close_ledger(&ledger);
 }
 
 /* ---------- folding ---------- */
@@ -1017,14 +1098,28 @@ lf_record_event_uuid(PG_FUNCTION_ARGS)
 
 /* ---------- taking back ---------- */
 
-/* Locks the lead of an event; false if it is not in the table any more, which only the table's owner may pass over. */
+/*
+ * Finds an event and locks its lead; another session may delete the event or
+ * give the lead another key before that.  A lead that is not in the table any
+ * more is an error, unless it may be missing, as for the table's owner.
+ */
 static bool
-lock_lead_of(LedgerFunnel *f, const Event *event)
+find_and_lock(LedgerFunnel *f, Ledger *ledger, text *external_id, text *source, bool may_be_missing,
+			  Event *event, bool *exists)
 {
-	if (run(f, STATEMENT_LOCK, NULL, &event->lead, NULL) == 1)
+	while (find_event(ledger, f->funnel_id, external_id, source, event))
+	{
+		LeadKey		lead = event->lead;
+
+		*exists = run(f, STATEMENT_LOCK, NULL, &lead, NULL) == 1;
+		if (!find_event(ledger, f->funnel_id, external_id, source, event))
+			return false;
+		if (!lf_key_equal(&lead, &event->lead))
+			continue;
+		if (!*exists && !may_be_missing)
+			lock_lead(f, &lead);
 		return true;
-	if (!lf_owns_relation(f->relid, GetUserId()))
-		lock_lead(f, &event->lead);
+	}
 	return false;
 }
 
@@ -1047,20 +1142,14 @@ lf_delete_event(PG_FUNCTION_ARGS)
 	text	   *source = PG_GETARG_TEXT_PP(2);
 	Ledger		ledger = open_ledger();
 	Event		event;
-	bool		found = find_event(&ledger, f->funnel_id, external_id, source, &event);
+	bool		exists;
+	bool		found = find_and_lock(f, &ledger, external_id, source, lf_owns_relation(f->relid, GetUserId()), &event, &exists);
 
 	if (found)
 	{
-		bool		exists = lock_lead_of(f, &event);
-
-		/* another session may have been faster */
-		found = find_event(&ledger, f->funnel_id, external_id, source, &event);
-		if (found)
-		{
-			simple_heap_delete(ledger.rel, &event.tid);
-			if (exists)
-				refold_columns(f, &ledger, &event.lead, event.half_life, event.half_life);
-		}
+		simple_heap_delete(ledger.rel, &event.tid);
+		if (exists)
+			refold_columns(f, &ledger, &event.lead, event.half_life, event.half_life);
 	}
 	close_ledger(&ledger);
 	PG_RETURN_BOOL(found);
@@ -1075,6 +1164,7 @@ lf_correct_event(PG_FUNCTION_ARGS)
 	Event		event;
 	text	   *external_id;
 	text	   *source;
+	bool		exists;
 	bool		found;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
@@ -1083,12 +1173,7 @@ lf_correct_event(PG_FUNCTION_ARGS)
 	external_id = PG_GETARG_TEXT_PP(1);
 	source = PG_GETARG_TEXT_PP(2);
 	ledger = open_ledger();
-	found = find_event(&ledger, f->funnel_id, external_id, source, &event);
-	if (found)
-	{
-		lock_lead(f, &event.lead);
-		found = find_event(&ledger, f->funnel_id, external_id, source, &event);
-	}
+	found = find_and_lock(f, &ledger, external_id, source, false, &event, &exists);
 	if (found)
 	{
 		int64		old_half_life = event.half_life;

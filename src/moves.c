@@ -31,6 +31,7 @@
 #include "commit_gate.h"
 #include "compat.h"
 #include "handshake.h"
+#include "ledger.h"
 #include "moves.h"
 #include "notify.h"
 #include "settings.h"
@@ -421,6 +422,33 @@ lf_moves_refuse_duplicate(const Funnel *funnel, const LeadKey *key)
 	pg_unreachable();
 }
 
+/*
+ * The lead that had a key before left with all others.  Their marker ends its
+ * last visit only as long as no row of the same epoch comes behind, and one of
+ * the lead that takes the key may.  So it gets an exit of its own.  The
+ * statistics have counted it with the marker.
+ */
+static void
+write_exit_with_all(JournalWriter *writer, const Funnel *funnel, const Event *event, Lead *lead)
+{
+	const JournalRow *last = &lead->last;
+	JournalRow	row = {.key = last->key,.move = last->move + 1,.kind = LF_KIND_MOVE,.cmin = event->new_cmin};
+
+	row.effective_at = Max(lf_journal_epoch_end(funnel->funnel_id, last->epoch, &row.origin), last->effective_at);
+	row.epoch = last->epoch;
+	row.cycle = last->cycle;
+	row.cycle_move = last->cycle_move;
+	row.cycle_ended = true;
+	row.furthest_stage = last->furthest_stage;
+	row.handed_over_at = last->handed_over_at;
+	row.from_stage = last->state.stage;
+	row.state = last->state;
+	row.state.live = false;
+	row.state.status = NULL;
+	row.role_name = event->role_name;
+	lf_journal_add(writer, lead, &row);
+}
+
 /* The new key takes the history over; the journal says so. */
 static void
 write_new_key(JournalWriter *writer, const Funnel *funnel, const Event *event, Lead *lead, Lead *old_lead)
@@ -428,8 +456,11 @@ write_new_key(JournalWriter *writer, const Funnel *funnel, const Event *event, L
 	JournalRow	row = {0};
 	LeadState	state;
 
+	lf_ledger_rename(funnel->funnel_id, &event->old_key, &lead->key);
 	if (!old_lead->has_last)
 		return;
+	if (lead->has_last && lead->last.state.live)
+		write_exit_with_all(writer, funnel, event, lead);
 	lf_commit_gate_rename(old_lead, lead);
 	lf_journal_rename(writer, old_lead, lead, event->new_cmin);
 	state = lead->last.state;

@@ -53,6 +53,7 @@
 
 #include "commit_gate.h"
 #include "lead_table.h"
+#include "ledger.h"
 #include "moves.h"
 #include "queue.h"
 #include "settle.h"
@@ -639,6 +640,7 @@ park_keys(Batch *batch)
 		lf_journal_find(batch->writer, &from, 1);
 		lf_commit_gate_rename(from, to);
 		lf_journal_rename(batch->writer, from, to, event->new_cmin);
+		lf_ledger_rename(event->funnel_id, &from->key, &to->key);
 		event->old_key = parked;
 	}
 }

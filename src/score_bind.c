@@ -344,7 +344,8 @@ compare_texts(const void *a, const void *b)
 static inline bool
 equal_texts(const TextValue *left, const TextValue *right)
 {
-	return left->length == right->length && left->prefix == right->prefix &&
+	/* one branch for both, as neither can be foretold */
+	return ((left->length == right->length) & (left->prefix == right->prefix)) &&
 		(left->length <= (int) sizeof(uint64) ||
 		 memcmp(left->data + sizeof(uint64), right->data + sizeof(uint64), left->length - sizeof(uint64)) == 0);
 }
@@ -1014,10 +1015,10 @@ lf_score_evaluate(ScoreBinding *binding, const NullableDatum *values, ScoreAxis 
 			switch (test->kind)
 			{
 				case TEST_RANGE:
-					match = number >= test->x.range.low && number <= test->x.range.high;
+					match = (number >= test->x.range.low) & (number <= test->x.range.high);
 					break;
 				case TEST_OUT_OF_RANGE:
-					match = number < test->x.range.low || number > test->x.range.high;
+					match = (number < test->x.range.low) | (number > test->x.range.high);
 					break;
 				case TEST_NUMBERS:
 					match = in_numbers(number, test->x.numbers, test->n);
@@ -1045,8 +1046,12 @@ lf_score_evaluate(ScoreBinding *binding, const NullableDatum *values, ScoreAxis 
 					match = test_value(test, attribute, value, at);
 					break;
 			}
-			if (match)
-				groups[test->group] += test->points;
+
+			/*
+			 * Without a branch: whether a rule matches is what the processor
+			 * cannot foretell, and a wrong guess costs more than the rule.
+			 */
+			groups[test->group] += test->points & -(int32) match;
 			if (matched)
 				matched[test - binding->tests] = match;
 		}

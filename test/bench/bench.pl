@@ -9,7 +9,7 @@
 # BENCH_SECONDS   of each run of pgbench (10)
 # BENCH_CLIENTS   of pgbench (8)
 # BENCH_LIMIT     seconds after which a statement is given up (30)
-# BENCH_ROWS      a pattern: only the rows of the result whose names match
+# BENCH_ROWS      a pattern: only the rows of the result whose names match; score, hottest, events and notify fill no more than they need
 # BENCH_SCHEMAS   (bare funnel row statement)
 use strict;
 use warnings;
@@ -398,6 +398,8 @@ sub memory
 # CPU of queries that do the same, in turn; of the last one only a tenth of the rows
 sub score_rows
 {
+	return if 'score' !~ $rows;
+	sql('scoring', "\\i $FindBin::Bin/score.sql");
 	my ($case) = sql('scoring', q{SELECT string_agg(format('CASE WHEN %s THEN %s ELSE 0 END', condition, points), ' + ' ORDER BY n) FROM rule});
 	my %query = (read => 'SELECT count(l.source) FROM scored l', case => "SELECT sum($case) FROM scored l", score => q{SELECT sum(lead_funnel.score('bench', l)) FROM scored l},
 		plpgsql => 'SELECT sum(score_plpgsql(l)) FROM (SELECT * FROM scored LIMIT ' . int($leads / 10) . ') l');
@@ -421,6 +423,8 @@ sub score_rows
 
 sub hottest
 {
+	return if 'hottest' !~ $rows;
+	sql('scoring', "\\i $FindBin::Bin/hottest.sql");
 	my (@index, @all);
 	for (1 .. $runs)
 	{
@@ -438,6 +442,8 @@ sub hottest
 
 sub events
 {
+	return if 'events' !~ $rows;
+	sql('scoring', "\\i $FindBin::Bin/events.sql");
 	my %sql = (bare => q{INSERT INTO bare_event (lead_id, event_type, happened_at, points, source, external_id) VALUES (:id, 'visit', now(), 1, 'web', nextval('event_number'))},
 		ledger => q{SELECT lead_funnel.record_event('scoring', :id, 'visit', now(), nextval('event_number')::text, 'web')});
 	$script{"event_$_"} = "\\set id random(1, $leads)\n$sql{$_};\n" for keys %sql;
@@ -465,22 +471,54 @@ sub events
 
 sub scoring
 {
-	return if 'scoring' !~ $rows;
-	sql('public', 'CREATE SCHEMA scoring');
-	sql('scoring', "\\set leads $leads\n\\i $FindBin::Bin/scoring.sql");
+	sql('public', 'CREATE EXTENSION IF NOT EXISTS lead_funnel; CREATE SCHEMA scoring');
+	sql('scoring', "\\set leads $leads");
 	score_rows();
 	hottest();
 	events();
 	return;
 }
 
+# ---------- notifications ----------
+
+# the same funnel with and without, in turn
+sub notifying
+{
+	return if 'notify' !~ $rows;
+	sql('public', 'CREATE SCHEMA n_bench');
+	sql('n_bench', "CREATE TABLE leads (id int PRIMARY KEY, stage lead_stage NOT NULL); INSERT INTO leads SELECT i, 'mql' FROM generate_series(1, $leads) i");
+	sql('n_bench', q{SELECT lead_funnel.attach('leads', 'stage', 'n_bench')});
+	sql('public', 'VACUUM ANALYZE; CHECKPOINT');
+	head('one move a transaction', [ 'silent', 'set_notify' ]);
+	for my $options ('', '-c synchronous_commit=off')
+	{
+		my (@silent, @ratio);
+		for my $run (1 .. $runs)
+		{
+			my %tps;
+			for my $channel ($run % 2 ? ('NULL', q{'moves'}) : (q{'moves'}, 'NULL'))
+			{
+				sql('n_bench', "SELECT lead_funnel.set_notify('n_bench', $channel)");
+				($tps{$channel}) = pgbench('n_bench', 'one', $clients, $options);
+			}
+			push @silent, $tps{NULL};
+			push @ratio, $tps{q{'moves'}} / $tps{NULL};
+		}
+		printf "| %d clients%s | %.0f tps | %.2f | |\n", $clients, $options ? ', synchronous_commit off' : '', median(@silent), median(@ratio);
+	}
+	return;
+}
+
 # ---------- all of it ----------
 
 $| = 1;
-fill();
 my ($version) = sql('public', 'SHOW server_version');
-printf "PostgreSQL %s, %d leads of %d bytes, %d runs, %d s of pgbench; medians (lowest-highest)\n", $version, $leads,
-	(sql('bare', 'SELECT avg(pg_column_size(l))::integer FROM leads l'))[0], $runs, $seconds;
+printf "PostgreSQL %s, %d leads, %d runs, %d s of pgbench; medians (lowest-highest)\n", $version, $leads, $runs, $seconds;
+scoring();
+notifying();
+exit if ($ENV{BENCH_ROWS} || '') =~ /^(?:(?:score|hottest|events|notify)\b\|?)+$/;
+fill();
+printf "\nleads of %d bytes\n", sql('bare', 'SELECT avg(pg_column_size(l))::integer FROM leads l');
 head('multiples of bare', \@schemas);
 bulk('move a fifth, contiguous', '<= 1.65', "UPDATE leads SET stage = 'sal' WHERE id <= $some");
 bulk('move every fifth', '<= 1.65', "UPDATE leads SET stage = 'sal' WHERE id % 5 = 0");
@@ -497,7 +535,6 @@ reading();
 expressions();
 attaching();
 memory();
-scoring();
 for my $problem (sql('public', q{SELECT * FROM lead_funnel.verify('bench')}),
 	sql('funnel', q{SELECT * FROM ((SELECT * FROM count_leads('funnel.leads') EXCEPT SELECT stage, source, leads, value FROM lead_funnel.funnel_stages WHERE funnel = 'bench')
 		UNION ALL (SELECT stage, source, leads, value FROM lead_funnel.funnel_stages WHERE funnel = 'bench' EXCEPT SELECT * FROM count_leads('funnel.leads'))) x}))

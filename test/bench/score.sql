@@ -32,19 +32,4 @@ BEGIN
         (SELECT 'DECLARE points int := 0; BEGIN ' || string_agg(format('IF %s THEN points := points + %s; END IF; ', condition, points), '' ORDER BY n) || 'RETURN points; END' FROM rule));
 END
 $$;
-
-CREATE TABLE warm AS
-SELECT i AS id, make_engagement(1 + i * 7919::bigint % 1000, timestamptz '2026-11-25' - (i * 101::bigint % 1000) * interval '1 hour', '7 days') AS warmth
-FROM generate_series(1, :leads * 10) AS i;
-CREATE INDEX ON warm (warmth);
-
-CREATE TABLE leads (id int PRIMARY KEY, stage lead_stage NOT NULL DEFAULT 'lead', name text, warmth engagement) WITH (fillfactor = 80);
-INSERT INTO leads (id, name) SELECT i, 'name of lead ' || i FROM generate_series(1, :leads) AS i;
-SELECT lead_funnel.attach('leads', 'stage', 'scoring');
-SELECT lead_funnel.set_event_type('bench', 'visit', 1), lead_funnel.set_scoring('scoring', 'bench');
-CREATE TABLE bare_event (
-    lead_id int NOT NULL, event_type text NOT NULL, happened_at timestamptz NOT NULL, recorded_at timestamptz NOT NULL DEFAULT now(),
-    points float8 NOT NULL, source text NOT NULL, external_id text NOT NULL, UNIQUE (external_id, source));
-CREATE INDEX ON bare_event (lead_id, happened_at);
-CREATE SEQUENCE event_number;
-VACUUM ANALYZE scored, warm, leads;
+VACUUM ANALYZE scored;
