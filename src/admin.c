@@ -541,9 +541,8 @@ lf_status_for(PG_FUNCTION_ARGS)
 {
 	Funnel	   *funnel = lf_funnel_by_name(NameStr(*PG_GETARG_NAME(0)));
 	LeadStage	stage = PG_GETARG_LEAD_STAGE(1);
-	const char *value;
+	const char *value = lf_funnel_status_of_stage(funnel, stage);
 
-	value = lf_funnel_status_of_stage(funnel, stage);
 	if (value == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

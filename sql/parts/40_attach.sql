@@ -578,6 +578,22 @@ COMMENT ON FUNCTION lead_funnel._parse_stage_map(pg_catalog.regclass, pg_catalog
 
 -- Helpers of private functions
 
+CREATE FUNCTION lead_funnel._check_given(funnel pg_catalog.name)
+    RETURNS pg_catalog.void
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF funnel IS NULL THEN
+        RAISE EXCEPTION 'funnel must not be null'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'Give the name of a funnel; view lead_funnel.funnels lists them.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._check_given(pg_catalog.name) IS
+    'error unless a funnel is named';
+
 CREATE FUNCTION lead_funnel._funnel_row(funnel_name pg_catalog.name, detached_too pg_catalog.bool DEFAULT false)
     RETURNS lead_funnel.funnel
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -586,11 +602,7 @@ CREATE FUNCTION lead_funnel._funnel_row(funnel_name pg_catalog.name, detached_to
 DECLARE
     result lead_funnel.funnel;
 BEGIN
-    IF funnel_name IS NULL THEN
-        RAISE EXCEPTION 'funnel must not be null'
-            USING ERRCODE = 'null_value_not_allowed',
-                  HINT = 'Give the name of a funnel; view lead_funnel.funnels lists them.';
-    END IF;
+    PERFORM lead_funnel._check_given(funnel_name);
     SELECT * INTO result FROM lead_funnel.funnel AS f WHERE f.name = funnel_name;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'funnel "%" does not exist', funnel_name
@@ -1363,11 +1375,7 @@ DECLARE
     d record;
     statement text;
 BEGIN
-    IF detach.funnel IS NULL THEN
-        RAISE EXCEPTION 'funnel must not be null'
-            USING ERRCODE = 'null_value_not_allowed',
-                  HINT = 'Give the name of a funnel; view lead_funnel.funnels lists them.';
-    END IF;
+    PERFORM lead_funnel._check_given(detach.funnel);
     IF detach.restore_type IS NOT NULL THEN
         PERFORM lead_funnel._check_choice('restore_type', detach.restore_type, ARRAY['text', 'varchar']);
         SELECT * INTO f FROM lead_funnel._funnel_of(detach.funnel);

@@ -470,11 +470,7 @@ DECLARE
     moving pg_catalog.text;
     has_moved pg_catalog.bool;
 BEGIN
-    IF run_due.funnel IS NULL THEN
-        RAISE EXCEPTION 'funnel must not be null'
-            USING ERRCODE = 'null_value_not_allowed',
-                  HINT = 'Give the name of a funnel; view lead_funnel.funnels lists them.';
-    END IF;
+    PERFORM lead_funnel._check_given(run_due.funnel);
     FOR overdue IN SELECT o.lead FROM lead_funnel._overdue(run_due.funnel) AS o LOOP
         RETURN QUERY
         SELECT e.lead, e.action, e.handed_over_at, e.due_at

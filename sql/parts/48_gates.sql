@@ -151,11 +151,7 @@ CREATE FUNCTION lead_funnel.bind_qualification(funnel pg_catalog.name, framework
     SET intervalstyle = 'postgres'
     AS $$
 BEGIN
-    IF bind_qualification.funnel IS NULL THEN
-        RAISE EXCEPTION 'funnel must not be null'
-            USING ERRCODE = 'null_value_not_allowed',
-                  HINT = 'Give the name of a funnel; view lead_funnel.funnels lists them.';
-    END IF;
+    PERFORM lead_funnel._check_given(bind_qualification.funnel);
     PERFORM lead_funnel._bind_qualification(
         bind_qualification.funnel, bind_qualification.framework,
         jsonb_strip_nulls(jsonb_build_object(

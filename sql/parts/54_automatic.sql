@@ -67,11 +67,7 @@ CREATE FUNCTION lead_funnel.bind_score(funnel pg_catalog.name, model pg_catalog.
     AS $$
 #variable_conflict use_column
 BEGIN
-    IF bind_score.funnel IS NULL THEN
-        RAISE EXCEPTION 'funnel must not be null'
-            USING ERRCODE = 'null_value_not_allowed',
-                  HINT = 'Give the name of a funnel; view lead_funnel.funnels lists them.';
-    END IF;
+    PERFORM lead_funnel._check_given(bind_score.funnel);
     PERFORM lead_funnel._check_rule(bind_score.model, r.attribute, r.operator, r.operand, f.relation)
     FROM lead_funnel._funnel_of(bind_score.funnel) AS f
     CROSS JOIN lead_funnel._active_rules(bind_score.model) AS r

@@ -32,4 +32,31 @@ BEGIN
         (SELECT 'DECLARE points int := 0; BEGIN ' || string_agg(format('IF %s THEN points := points + %s; END IF; ', condition, points), '' ORDER BY n) || 'RETURN points; END' FROM rule));
 END
 $$;
+-- rules as data, as score() has them
+CREATE FUNCTION score_rules(l scored) RETURNS int LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    points int := 0;
+    r rule;
+    j jsonb := to_jsonb(l);
+    v text;
+BEGIN
+    FOR r IN SELECT * FROM rule LOOP
+        v := j ->> r.attribute;
+        IF (CASE r.operator
+               WHEN '=' THEN v = r.operand
+               WHEN 'in' THEN v = ANY (r.operand::text[])
+               WHEN 'like' THEN v LIKE r.operand
+               WHEN 'is null' THEN v IS NULL
+               WHEN '>' THEN v::numeric > r.operand::numeric
+               WHEN '>=' THEN v::numeric >= r.operand::numeric
+               WHEN '<' THEN v::numeric < r.operand::numeric
+               WHEN 'between' THEN v::numeric BETWEEN (r.operand::numeric[])[1] AND (r.operand::numeric[])[2]
+               WHEN 'within' THEN v::timestamptz BETWEEN now() - r.operand::interval AND now()
+           END) THEN
+            points := points + r.points;
+        END IF;
+    END LOOP;
+    RETURN points;
+END
+$$;
 VACUUM ANALYZE scored;
