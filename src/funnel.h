@@ -183,7 +183,8 @@ typedef struct FunnelRow
 	NameData	notify_channel; /* empty: none */
 } FunnelRow;
 
-extern void lf_funnel_row_by_name(const char *name, FunnelRow *row);	/* an error if there is none */
+extern void lf_funnel_row_by_name(const char *name, FunnelRow *row);	/* an error if there is
+																		 * none */
 extern bool lf_funnel_row_by_relation(Oid relid, FunnelRow *row);	/* or a partition of it */
 extern bool lf_funnel_row_by_id(int32 funnel_id, FunnelRow *row);
 

@@ -63,8 +63,8 @@ typedef struct Bundle
 	int32		funnel_id;
 	NameData	funnel;
 	NameData	channel;
-	int64		total;			/* if more than can be told one by one, none is
-								 * kept */
+	int64		total;			/* if more than can be told one by one, none
+								 * is kept */
 	int			count;
 	int			room;
 	NotedMove  *moves;
