@@ -109,6 +109,7 @@ SELECT lead_funnel.attach('copy', 'stage', always => true);
 INSERT INTO copy VALUES (1, 'won');
 CREATE TABLE scored (id int PRIMARY KEY, stage text NOT NULL DEFAULT 'lead', size int);
 SELECT lead_funnel.attach('scored', 'stage');
+SELECT lead_funnel.set_notify('leads', 'Moves of "Acme"');
 SELECT lead_funnel.create_model('by size', 'scored'), lead_funnel.add_rule('by size', 'fit', 'size', '>', '10', 60), lead_funnel.activate_model('by size'),
     lead_funnel.bind_score('scored', 'by size', 'fit');
 SELECT lead_funnel.allow('scored', 'lead', 'mql', automatic => true, min_score => 50), lead_funnel.allow('scored', 'mql', 'lead', automatic => true, below_score => 20);
