@@ -1,6 +1,6 @@
 #!/bin/bash
 # demo.sh: a CRM's lead table becomes a funnel; a year of leads, and what can be asked of it. Needs PGHOST, PGUSER and
-# PGDATABASE of an empty database on a server that has the extension; about 20 seconds. make demo provides all of it.
+# PGDATABASE of an empty database on a server that has the extension; less than a minute. make demo provides all of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
