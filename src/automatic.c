@@ -218,11 +218,7 @@ lf_automatic_is_noted(void)
 static uint32
 hash_note(Oid relid, const LeadKey *key, CommandId cid)
 {
-	uint32		hash = key->is_integer ?
-		hash_combine(hash_bytes_uint32((uint32) key->id), hash_bytes_uint32((uint32) (key->id >> 32))) :
-		hash_bytes((const unsigned char *) VARDATA_ANY(key->key), VARSIZE_ANY_EXHDR(key->key));
-
-	return hash_combine(hash_combine(hash, relid), cid);
+	return hash_combine(hash_combine(lf_key_hash(key), relid), cid);
 }
 
 static void

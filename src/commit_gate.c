@@ -31,7 +31,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
@@ -215,8 +214,7 @@ typedef struct FateEntry
 static Fate *
 find_fate(HTAB *table, int32 funnel_id, const LeadKey *key, bool create)
 {
-	uint32		hash = key->is_integer ? hash_bytes_uint32((uint32) key->id) :
-		hash_bytes((const unsigned char *) VARDATA_ANY(key->key), VARSIZE_ANY_EXHDR(key->key));
+	uint32		hash = lf_key_hash(key);
 	bool		found;
 	FateEntry  *entry = hash_search(table, &hash, create ? HASH_ENTER : HASH_FIND, &found);
 	ListCell   *cell;

@@ -19,6 +19,7 @@
 
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -308,6 +309,14 @@ lf_key_equal(const LeadKey *a, const LeadKey *b)
 	if (a->is_integer != b->is_integer)
 		return false;
 	return a->is_integer ? a->id == b->id : lf_text_equal(a->key, b->key);
+}
+
+uint32
+lf_key_hash(const LeadKey *key)
+{
+	if (key->is_integer)
+		return hash_combine(hash_bytes_uint32((uint32) key->id), hash_bytes_uint32((uint32) (key->id >> 32)));
+	return hash_bytes((const unsigned char *) VARDATA_ANY(key->key), VARSIZE_ANY_EXHDR(key->key));
 }
 
 int

@@ -61,6 +61,7 @@ extern int64 lf_value_as_integer(Datum value, Oid type);
 extern PackedNumeric *lf_value_as_numeric(Datum value, Oid type);
 
 extern bool lf_key_equal(const LeadKey *a, const LeadKey *b);
+extern uint32 lf_key_hash(const LeadKey *key);
 
 /* The order of the collation "C", numbers behind texts. */
 extern int	lf_key_compare(const LeadKey *a, const LeadKey *b);

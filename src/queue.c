@@ -101,11 +101,7 @@ typedef struct KeyEntry
 static uint32
 hash_key(Oid root, const LeadKey *key)
 {
-	uint32		hash = key->is_integer ?
-		hash_combine(hash_bytes_uint32((uint32) key->id), hash_bytes_uint32((uint32) (key->id >> 32))) :
-		hash_bytes((const unsigned char *) VARDATA_ANY(key->key), VARSIZE_ANY_EXHDR(key->key));
-
-	return hash_combine(hash, root);
+	return hash_combine(lf_key_hash(key), root);
 }
 
 static void
