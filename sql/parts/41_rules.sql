@@ -115,6 +115,20 @@ COMMENT ON FUNCTION lead_funnel._edit_rules(pg_catalog.int4) IS
     'number of the version of the rules that this transaction edits; all its changes are one version';
 REVOKE ALL ON FUNCTION lead_funnel._edit_rules(pg_catalog.int4) FROM PUBLIC;
 
+CREATE FUNCTION lead_funnel._newest_rules(funnel_id pg_catalog.int4)
+    RETURNS SETOF lead_funnel.rule
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT r.*
+    FROM lead_funnel.rule AS r
+    WHERE r.funnel_id = _newest_rules.funnel_id
+      AND r.version = (SELECT max(v.version) FROM lead_funnel.rule_version AS v WHERE v.funnel_id = _newest_rules.funnel_id)
+$$;
+COMMENT ON FUNCTION lead_funnel._newest_rules(pg_catalog.int4) IS
+    'rules in force of a funnel';
+REVOKE ALL ON FUNCTION lead_funnel._newest_rules(pg_catalog.int4) FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel._newest_rule(funnel_id pg_catalog.int4, from_stage @extschema@.lead_stage,
                                          to_stage @extschema@.lead_stage)
     RETURNS lead_funnel.rule
@@ -122,10 +136,8 @@ CREATE FUNCTION lead_funnel._newest_rule(funnel_id pg_catalog.int4, from_stage @
     SET search_path = pg_catalog, pg_temp
     AS $$
     SELECT r
-    FROM lead_funnel.rule AS r
-    WHERE r.funnel_id = _newest_rule.funnel_id
-      AND r.version = (SELECT max(v.version) FROM lead_funnel.rule_version AS v WHERE v.funnel_id = _newest_rule.funnel_id)
-      AND r.from_stage::text IS NOT DISTINCT FROM _newest_rule.from_stage::text
+    FROM lead_funnel._newest_rules(_newest_rule.funnel_id) AS r
+    WHERE r.from_stage::text IS NOT DISTINCT FROM _newest_rule.from_stage::text
       AND r.to_stage::text = _newest_rule.to_stage::text
 $$;
 COMMENT ON FUNCTION lead_funnel._newest_rule(pg_catalog.int4, @extschema@.lead_stage, @extschema@.lead_stage) IS

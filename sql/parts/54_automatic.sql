@@ -157,11 +157,7 @@ CREATE FUNCTION lead_funnel._has_automatic_rules(funnel_id pg_catalog.int4)
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT EXISTS (SELECT
-                   FROM lead_funnel.rule AS r
-                   WHERE r.funnel_id = _has_automatic_rules.funnel_id AND r.automatic
-                     AND r.version = (SELECT max(v.version) FROM lead_funnel.rule_version AS v
-                                      WHERE v.funnel_id = _has_automatic_rules.funnel_id))
+    SELECT EXISTS (SELECT FROM lead_funnel._newest_rules(_has_automatic_rules.funnel_id) AS r WHERE r.automatic)
 $$;
 COMMENT ON FUNCTION lead_funnel._has_automatic_rules(pg_catalog.int4) IS
     'whether rules in force move leads by themselves';
@@ -512,10 +508,9 @@ CREATE FUNCTION lead_funnel._automatic_statuses(funnel pg_catalog.name)
     AS $$
     SELECT array_agg(s.value)
     FROM lead_funnel.funnel AS f
-    JOIN lead_funnel.rule AS r ON r.funnel_id = f.funnel_id AND r.automatic
+    CROSS JOIN LATERAL lead_funnel._newest_rules(f.funnel_id) AS r
     CROSS JOIN LATERAL unnest(lead_funnel._statuses_of(f.name, r.from_stage)) AS s (value)
-    WHERE f.name = _automatic_statuses.funnel AND f.mode = 'enforce' AND NOT f.always
-      AND r.version = (SELECT max(v.version) FROM lead_funnel.rule_version AS v WHERE v.funnel_id = f.funnel_id)
+    WHERE f.name = _automatic_statuses.funnel AND f.mode = 'enforce' AND NOT f.always AND r.automatic
 $$;
 COMMENT ON FUNCTION lead_funnel._automatic_statuses(pg_catalog.name) IS
     'values of the stage column from which automatic rules lead on, NULL if there are none';
