@@ -11,6 +11,8 @@
 # BENCH_LIMIT     seconds after which a statement is given up (30)
 # BENCH_ROWS      a pattern: only the rows of the result whose names match; score, hottest, events and notify fill no more than they need
 # BENCH_SCHEMAS   (bare funnel row statement)
+# BENCH_BUFFERS   shared_buffers of the server (1GB)
+# BENCH_HUGE_PAGES  off: do not reserve huge pages, for which root is needed (on)
 use strict;
 use warnings;
 use FindBin;
@@ -513,8 +515,9 @@ sub notifying
 # ---------- all of it ----------
 
 $| = 1;
-my ($version) = sql('public', 'SHOW server_version');
-printf "PostgreSQL %s, %d leads, %d runs, %d s of pgbench; medians (lowest-highest)\n", $version, $leads, $runs, $seconds;
+my ($version, $huge_pages) = sql('public', 'SHOW server_version; SHOW huge_pages');
+printf "PostgreSQL %s, huge pages %s, %d leads, %d runs, %d s of pgbench; medians (lowest-highest)\n",
+	$version, $huge_pages, $leads, $runs, $seconds;
 scoring();
 notifying();
 exit if ($ENV{BENCH_ROWS} || '') =~ /^(?:(?:score|hottest|events|notify)\b\|?)+$/;

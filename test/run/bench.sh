@@ -6,6 +6,7 @@ fsync = on
 wal_level = replica
 autovacuum = off
 shared_buffers = ${BENCH_BUFFERS:-1GB}
+huge_pages = ${BENCH_HUGE_PAGES:-off}
 max_wal_size = 16GB
 checkpoint_timeout = 1h
 maintenance_work_mem = 256MB

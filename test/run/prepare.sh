@@ -26,6 +26,7 @@ leave()
 	# only a run that was cut short has left a server behind
 	find "$WORK" -name postmaster.pid -exec head -qn 1 {} + | xargs -r sh -c 'kill -QUIT "$@" 2>/dev/null; sleep 1' sh || :
 	rm -rf "$WORK"
+	[ -z "${huge_pages_before:-}" ] || echo "$huge_pages_before" >/proc/sys/vm/nr_hugepages
 }
 trap leave EXIT
 
@@ -53,6 +54,7 @@ fi
 
 rc=0
 if [ "$(id -u)" = 0 ]; then
+	[ "$1" != bench ] || . test/run/huge_pages.sh
 	user=postgres
 	if ! id -u $user >/dev/null 2>&1; then
 		user=lead_funnel_test
