@@ -165,74 +165,103 @@ lock_statistics(int32 funnel_id, bool wait)
  * DBA who has locked one of the tables.
  */
 static bool
-lock_for_fold(int32 funnel_id, bool wait)
+lock_without_waiting(int32 funnel_id)
 {
 	const OwnTables *own = lf_own_tables();
 
-	if (!lock_statistics(funnel_id, wait))
-		return false;
-	return wait ||
-		(ConditionalLockRelationOid(own->generation, RowExclusiveLock) &&
-		 ConditionalLockRelationOid(own->stock_cell, RowExclusiveLock) &&
-		 ConditionalLockRelationOid(own->flow_cell, RowExclusiveLock) &&
-		 ConditionalLockRelationOid(own->delta, RowExclusiveLock));
+	return lock_statistics(funnel_id, false) &&
+		ConditionalLockRelationOid(own->generation, RowExclusiveLock) &&
+		ConditionalLockRelationOid(own->stock_cell, RowExclusiveLock) &&
+		ConditionalLockRelationOid(own->flow_cell, RowExclusiveLock) &&
+		ConditionalLockRelationOid(own->delta, RowExclusiveLock);
 }
 
-bool
-lf_fold_deltas(int32 funnel_id, bool wait)
+/* How many deltas make a fold worth its while. */
+static int64
+worthwhile(const Generation *old)
 {
-	MemoryContext cxt;
-	MemoryContext previous;
+	return Max(LF_FOLD_EVERY, old->cells / 4);
+}
+
+/*
+ * Whether so many deltas may have come since the last fold, as the transaction
+ * ids tell that have been given since: to look at them costs more.
+ */
+static bool
+may_be_due(const Generation *old, int64 appended)
+{
+	uint64		transactions = U64FromFullTransactionId(ReadNextFullTransactionId()) - old->xmax;
+
+	return old->number == 0 || transactions >= (uint64) (worthwhile(old) / Max(appended, 1));
+}
+
+/* The lock is held.  "appended" is 0 if whatever there is shall be folded. */
+static bool
+fold(int32 funnel_id, int64 appended)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel fold", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext previous = MemoryContextSwitchTo(cxt);
+	CellSet		stock = {.cxt = cxt};
+	CellSet		flow = {.cxt = cxt};
+	TupleIds	cells = {0};
+	TupleIds	deltas = {0};
+	Reading		reading = {
+		.funnel_id = funnel_id,
+		/* after the lock, so that it sees what the last holder committed */
+		.snapshot = RegisterSnapshot(GetLatestSnapshot()),
+		.skip = GetTopFullTransactionIdIfAny(),
+		.stock = &stock,
+		.flow = &flow,
+		.stock_rows = &cells,
+		.delta_rows = &deltas
+	};
+	Generation	old;
 	bool		due;
 
-	if (!lock_for_fold(funnel_id, wait))
-		return false;
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel fold", ALLOCSET_DEFAULT_SIZES);
-	previous = MemoryContextSwitchTo(cxt);
+	PushActiveSnapshot(reading.snapshot);
+	lf_read_generation(funnel_id, reading.snapshot, &old);
+	due = appended == 0 || may_be_due(&old, appended);
+	if (due)
 	{
-		CellSet		stock = {.cxt = cxt};
-		CellSet		flow = {.cxt = cxt};
-		TupleIds	cells = {0};
-		TupleIds	deltas = {0};
-		TupleIds	generations = {0};
-		Reading		reading = {
-			.funnel_id = funnel_id,
-			.snapshot = RegisterSnapshot(GetLatestSnapshot()),
-			.skip = GetTopFullTransactionIdIfAny(),
-			.stock = &stock,
-			.flow = &flow,
-			.stock_rows = &cells,
-			.delta_rows = &deltas
-		};
-		Generation	old;
+		lf_read_tail(&reading, &old);
+		due = deltas.count > 0 && (appended == 0 || deltas.count >= worthwhile(&old));
+	}
+	if (due)
+	{
 		int64		written;
 
-		/* after the lock, so that it sees what the last holder committed */
-		PushActiveSnapshot(reading.snapshot);
-		lf_read_generation(funnel_id, reading.snapshot, &old);
 		lf_read_stock(&reading, &old);
-		lf_read_tail(&reading, &old);
-		due = deltas.count > 0 &&
-			(wait || deltas.count >= Max(LF_FOLD_EVERY, cells.count / 4));
-		if (due)
+		write_stock(funnel_id, old.number + 1, &stock, &written);
+		write_flow(&flow);
+		write_generation(funnel_id, old.number + 1, stored_snapshot(), written);
+		delete_tuples(lf_own_tables()->delta, &deltas);
+		delete_tuples(lf_own_tables()->stock_cell, &cells);
+		if (old.number > 0)
 		{
-			write_stock(funnel_id, old.number + 1, &stock, &written);
-			write_flow(&flow);
-			write_generation(funnel_id, old.number + 1, stored_snapshot(), written);
-			delete_tuples(lf_own_tables()->delta, &deltas);
-			delete_tuples(lf_own_tables()->stock_cell, &cells);
-			if (old.number > 0)
-			{
-				lf_remember_tuple(&generations, &old.tid);
-				delete_tuples(lf_own_tables()->generation, &generations);
-			}
+			TupleIds	generations = {0};
+
+			lf_remember_tuple(&generations, &old.tid);
+			delete_tuples(lf_own_tables()->generation, &generations);
 		}
-		PopActiveSnapshot();
-		UnregisterSnapshot(reading.snapshot);
 	}
+	PopActiveSnapshot();
+	UnregisterSnapshot(reading.snapshot);
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(cxt);
 	return due;
+}
+
+bool
+lf_fold_deltas(int32 funnel_id)
+{
+	(void) lock_statistics(funnel_id, true);
+	return fold(funnel_id, 0);
+}
+
+bool
+lf_fold_if_due(int32 funnel_id, int64 appended)
+{
+	return lock_without_waiting(funnel_id) && fold(funnel_id, appended);
 }
 
 PG_FUNCTION_INFO_V1(lf_fold);
@@ -243,7 +272,7 @@ PG_FUNCTION_INFO_V1(lf_snapshot);
 Datum
 lf_fold(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(lf_fold_deltas(PG_GETARG_INT32(0), true));
+	PG_RETURN_BOOL(lf_fold_deltas(PG_GETARG_INT32(0)));
 }
 
 /* lead_funnel._lock_statistics(funnel_id) */

@@ -12,16 +12,21 @@
 #define LEAD_FUNNEL_FOLD_H
 
 /*
- * One in so many appended rows leads to a look at whether a fold is due, and
- * a fold is due if the tail is at least that long (or as long as a quarter of
- * the cells, since a generation writes them all).
+ * A fold is due if the tail is at least so long (or as long as a quarter of the
+ * cells, since a generation writes them all).
  */
-#define LF_FOLD_EVERY 256
+#define LF_FOLD_EVERY 384
+
+/* One in so many appended rows leads to a look at whether a fold is due. */
+#define LF_LOOK_EVERY 64
+
+/* Takes the deltas that all can see into a new generation, if there are any. */
+extern bool lf_fold_deltas(int32 funnel_id);
 
 /*
- * Takes the deltas that all can see into a new generation.  Who waits folds
- * whatever there is, else only if it is due and nobody is in the way.
+ * The same, if that is due and nobody is in the way.  The caller says how many
+ * deltas its transaction has appended, as an idea of how many others do.
  */
-extern bool lf_fold_deltas(int32 funnel_id, bool wait);
+extern bool lf_fold_if_due(int32 funnel_id, int64 appended);
 
 #endif							/* LEAD_FUNNEL_FOLD_H */

@@ -89,6 +89,7 @@ lf_read_generation(int32 funnel_id, Snapshot snapshot, Generation *generation)
 		lf_parse_snapshot(DatumGetCString(DirectFunctionCall1(pg_snapshot_out, values[GENERATION_SNAPSHOT - 1])),
 						  generation);
 		generation->number = DatumGetInt64(values[GENERATION_GENERATION - 1]);
+		generation->cells = DatumGetInt64(values[GENERATION_CELLS - 1]);
 		generation->tid = tuple->t_self;
 	}
 	systable_endscan_ordered(scan);

@@ -22,6 +22,7 @@ typedef struct Generation
 {
 	int64		number;			/* 0: there is none */
 	ItemPointerData tid;
+	int64		cells;			/* so many it has */
 	uint64		xmin;
 	uint64		xmax;			/* deltas from here on are not in it, */
 	int			nxip;			/* nor those of these transactions */

@@ -224,10 +224,10 @@ void
 lf_stats_maybe_fold(void)
 {
 	if (appended == 0 || IsolationIsSerializable() ||
-		pg_prng_uint64(&pg_global_prng_state) % LF_FOLD_EVERY >= (uint64) appended)
+		pg_prng_uint64(&pg_global_prng_state) % LF_LOOK_EVERY >= (uint64) appended)
 		return;
 	HOLD_INTERRUPTS();
-	(void) lf_fold_deltas(appended_for, false);
+	(void) lf_fold_if_due(appended_for, appended);
 	RESUME_INTERRUPTS();
 }
 

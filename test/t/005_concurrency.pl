@@ -2,7 +2,8 @@
 # LEAD_FUNNEL_SEED repeats a run's statements (not their timing); LEAD_FUNNEL_ROUNDS makes it longer.
 #
 # Each transaction takes its row locks in one order: table leads before table parts, ascending keys. So a deadlock, if there
-# is one, is the extension's.
+# is one, is the extension's; but for two sessions that give up and take one key of parts, where the unique index is not on the
+# key alone (see doc/operations.md).
 use strict;
 use warnings;
 use PostgreSQL::Test::Cluster;
@@ -241,6 +242,19 @@ $old->quit;
 my %states;
 my $log = slurp_file($node->logfile);
 $states{$1}++ while $log =~ /\] (\w{5}) (?:ERROR|FATAL|PANIC):/g;
+# of a deadlock the log tells the statements that are in it
+my ($deadlocks, $of_one_key) = (0, 0);
+while ($log =~ /\] 40P01 ERROR: .*\n[^\n]+ DETAIL:\s+((?:Process \d+ waits for .*\n\s*)+)((?:Process \d+: .*\n\s*)+)/g)
+{
+	my ($waits, $statements) = ($1, $2);
+	my %keys = map { $_ => 1 } $statements =~ /\b(k\d{3})x*'/g;
+	$deadlocks++;
+	$of_one_key++ if keys %keys == 1 && $waits !~ /waits for (?!ShareLock on (?:transaction|speculative token))/
+	  && !grep { !/^Process \d+: (?:INSERT INTO|UPDATE|DELETE FROM) parts/ } split /\n\s*/, $statements;
+}
+note "$deadlocks deadlocks, $of_one_key of one key";
+$states{'40P01'} -= $of_one_key if $of_one_key;
+delete $states{'40P01'} if exists $states{'40P01'} && $states{'40P01'} == 0;
 note join ', ', map { "$_: $states{$_}" } sort keys %states;
 my %allowed = map { $_ => 1 } qw(22012 22P02 25P01 23505 23514 25P02 3B001 40001 57014 P0002);
 is(join(' ', grep { !$allowed{$_} } sort keys %states), '', 'no other errors than expected; no deadlock');
