@@ -372,11 +372,20 @@ lf_explain_jsonb(PG_FUNCTION_ARGS)
 Datum
 lf_check_rule(PG_FUNCTION_ARGS)
 {
-	const char *model = NameStr(*PG_GETARG_NAME(0));
-	const char *attribute = NameStr(*PG_GETARG_NAME(1));
+	const char *model;
+	const char *attribute;
 	ScoreRule	rule = {0};
 	ScoreColumn column;
 
+	for (int i = 0; i < 3; i++)
+	{
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("model, attribute and operator of a scoring rule must not be null")));
+	}
+	model = NameStr(*PG_GETARG_NAME(0));
+	attribute = NameStr(*PG_GETARG_NAME(1));
 	lf_score_parse_rule(&rule, text_to_cstring(PG_GETARG_TEXT_PP(2)),
 						PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	if (PG_ARGISNULL(4))

@@ -30,6 +30,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "parser/parse_coerce.h"
 #include "regex/regex.h"
 #include "utils/array.h"
@@ -212,6 +213,51 @@ rethrow_for_rule(const RuleName *name, const char *type, MemoryContext cxt)
 
 /* ---------- operands ---------- */
 
+/*
+ * Whether a value's input would check a domain inside it, as an element, bound
+ * or field.  Who made the domain chose the function, and whoever scores a
+ * table would run it.
+ */
+static bool
+has_domain_inside(Oid type)
+{
+	Oid			inner = get_element_type(type);
+	TupleDesc	desc;
+	bool		result = false;
+
+	check_stack_depth();
+	if (OidIsValid(inner))
+		return has_domain_inside(inner);
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_DOMAIN:
+			return true;
+		case TYPTYPE_RANGE:
+			return has_domain_inside(get_range_subtype(type));
+		case TYPTYPE_MULTIRANGE:
+			return has_domain_inside(get_multirange_range(type));
+		case TYPTYPE_COMPOSITE:
+			desc = lookup_rowtype_tupdesc_copy(type, -1);
+			for (int i = 0; i < desc->natts && !result; i++)
+				result = !TupleDescAttr(desc, i)->attisdropped && has_domain_inside(TupleDescAttr(desc, i)->atttypid);
+			return result;
+		default:
+			return false;
+	}
+}
+
+static void
+refuse_domain_inside(const RuleName *name, Oid type)
+{
+	if (has_domain_inside(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("attribute \"%s\" of scoring model \"%s\" has a type with a domain inside, %s",
+						name->attribute, name->model, format_type_be(type)),
+				 errdetail("%s To compare with a value of this type would run the domain's checks.", rule_description(name)),
+				 errhint("Give the column a type without the domain, or use operator contains for an element.")));
+}
+
 static Datum
 convert_operand(const RuleName *name, const char *operand, Oid type)
 {
@@ -220,6 +266,7 @@ convert_operand(const RuleName *name, const char *operand, Oid type)
 	Oid			input;
 	Oid			io_param;
 
+	refuse_domain_inside(name, type);
 	getTypeInputInfo(type, &input, &io_param);
 	PG_TRY();
 	{
