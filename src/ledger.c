@@ -132,12 +132,20 @@ typedef struct EngagementColumn
 	SPIPlanPtr	plans[STATEMENT_SET + 1];
 } EngagementColumn;
 
-/* A funnel as far as its events need it; valid in one generation. */
+/*
+ * A funnel as far as its events need it, in a memory context of its own.  It
+ * never changes: in another generation there is another one, and this one stays
+ * as long as it has users.  A trigger of the lead table may record an event in
+ * the middle of another one, after whatever made this one stale.
+ */
 typedef struct LedgerFunnel
 {
-	NameData	name;			/* hash key */
-	uint64		generation;
+	NameData	name;
+	uint64		generation;		/* in which it is valid */
 	MemoryContext cxt;
+	int			users;
+	bool		is_retired;		/* freed by its last user, */
+	struct LedgerFunnel *next_retired;	/* or at the end of the transaction */
 	int32		funnel_id;
 	Oid			relid;
 	pg_tz	   *tz;
@@ -177,7 +185,16 @@ typedef struct Ledger
 	Oid			by_key;
 } Ledger;
 
+/* Entry of the hash table. */
+typedef struct FunnelEntry
+{
+	NameData	name;			/* hash key */
+	LedgerFunnel *funnel;
+} FunnelEntry;
+
 static HTAB *funnels = NULL;
+static LedgerFunnel *retired = NULL;
+static bool has_users = false;	/* a funnel may have some */
 
 /* ---------- configuration ---------- */
 
@@ -243,19 +260,70 @@ read_column(LedgerFunnel *f, HeapTuple tuple, TupleDesc desc)
 }
 
 static void
-free_plans(LedgerFunnel *f)
+free_funnel(LedgerFunnel *f)
 {
 	if (f->lock_plan != NULL)
 		SPI_freeplan(f->lock_plan);
-	f->lock_plan = NULL;
 	for (int i = 0; i < f->ncolumns; i++)
 	{
 		for (int j = 0; j <= STATEMENT_SET; j++)
 		{
 			if (f->columns[i].plans[j] != NULL)
 				SPI_freeplan(f->columns[i].plans[j]);
-			f->columns[i].plans[j] = NULL;
 		}
+	}
+	MemoryContextDelete(f->cxt);
+}
+
+/* Nobody will open it any more. */
+static void
+retire(LedgerFunnel *f)
+{
+	if (f->users == 0)
+	{
+		free_funnel(f);
+		return;
+	}
+	f->is_retired = true;
+	f->next_retired = retired;
+	retired = f;
+}
+
+static void
+close_funnel(LedgerFunnel *f)
+{
+	LedgerFunnel **place = &retired;
+
+	if (--f->users > 0 || !f->is_retired)
+		return;
+	while (*place != f)
+		place = &(*place)->next_retired;
+	*place = f->next_retired;
+	free_funnel(f);
+}
+
+/* Whoever failed has not closed its funnel. */
+void
+lf_ledger_forget(void)
+{
+	HASH_SEQ_STATUS status;
+	FunnelEntry *entry;
+
+	if (!has_users)
+		return;
+	has_users = false;
+	while (retired != NULL)
+	{
+		LedgerFunnel *f = retired;
+
+		retired = f->next_retired;
+		free_funnel(f);
+	}
+	hash_seq_init(&status, funnels);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->funnel != NULL)
+			entry->funnel->users = 0;
 	}
 }
 
@@ -270,14 +338,19 @@ check_right(Oid relid)
 				 errdetail("Whoever records events of leads needs the right to update them.")));
 }
 
-static void
-read_funnel(LedgerFunnel *f)
+/* The funnel as it is now, in the present memory context. */
+static LedgerFunnel *
+read_funnel(const NameData *name)
 {
-	MemoryContext previous;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel ledger", ALLOCSET_SMALL_SIZES);
+	MemoryContext previous = MemoryContextSwitchTo(cxt);
+	LedgerFunnel *f = palloc0(sizeof(LedgerFunnel));
 	Snapshot	snapshot;
 	FunnelRow	row;
 	AttrNumber	attnum;
 
+	f->cxt = cxt;
+	f->name = *name;
 	lf_funnel_row_by_name(NameStr(f->name), &row);
 	if (!OidIsValid(row.relation) || row.suspended)
 		ereport(ERROR,
@@ -289,20 +362,11 @@ read_funnel(LedgerFunnel *f)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the table of funnel \"%s\" or a column of it does not exist any more", NameStr(f->name))));
-	free_plans(f);
-	if (f->cxt == NULL)
-		f->cxt = AllocSetContextCreate(CacheMemoryContext, "lead_funnel ledger", ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(f->cxt);
-	f->types = NULL;
-	f->columns = NULL;
-	f->ntypes = f->ncolumns = 0;
-	f->has_model = false;
 	f->funnel_id = row.funnel_id;
 	f->relid = row.relation;
 	f->tz = row.tz;
 	f->key_column = row.key_column;
 	f->key_type = getBaseType(get_atttype(row.relation, attnum));
-	previous = MemoryContextSwitchTo(f->cxt);
 	f->zone = pstrdup(pg_get_timezone_name(row.tz));
 	snapshot = lf_fresh_snapshot();
 	PushActiveSnapshot(snapshot);
@@ -311,14 +375,15 @@ read_funnel(LedgerFunnel *f)
 	PopActiveSnapshot();
 	UnregisterSnapshot(snapshot);
 	MemoryContextSwitchTo(previous);
+	return f;
 }
 
-/* The funnel, its lead table locked against changes of what is read here. */
+/* The funnel, to be closed, its lead table locked against changes of what is read here. */
 static LedgerFunnel *
 open_funnel(const char *name)
 {
 	NameData	key;
-	LedgerFunnel *f;
+	FunnelEntry *entry;
 	bool		found;
 
 	if (funnels == NULL)
@@ -326,30 +391,39 @@ open_funnel(const char *name)
 		HASHCTL		ctl;
 
 		ctl.keysize = NAMEDATALEN;
-		ctl.entrysize = sizeof(LedgerFunnel);
+		ctl.entrysize = sizeof(FunnelEntry);
 		ctl.hcxt = CacheMemoryContext;
 		funnels = hash_create("lead_funnel ledgers", 16, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	}
 	namestrcpy(&key, name);
-	f = hash_search(funnels, &key, HASH_ENTER, &found);
+	entry = hash_search(funnels, &key, HASH_ENTER, &found);
 	if (!found)
-		memset((char *) f + NAMEDATALEN, 0, sizeof(LedgerFunnel) - NAMEDATALEN);
+		entry->funnel = NULL;
 	for (;;)
 	{
 		uint64		generation = lf_score_generation;
 
-		if (f->generation != generation)
+		if (entry->funnel == NULL || entry->funnel->generation != generation)
 		{
-			f->generation = 0;
+			LedgerFunnel *fresh;
+
 			/* whatever it was, an invalidation of it arrives as one of models */
 			(void) lf_score_model_table();
-			read_funnel(f);
-			f->generation = generation;
+			fresh = read_funnel(&key);
+			fresh->generation = generation;
+			MemoryContextSetParent(fresh->cxt, CacheMemoryContext);
+			if (entry->funnel != NULL)
+				retire(entry->funnel);
+			entry->funnel = fresh;
 		}
-		check_right(f->relid);
-		LockRelationOid(f->relid, RowExclusiveLock);
-		if (f->generation == lf_score_generation)
-			return f;
+		check_right(entry->funnel->relid);
+		LockRelationOid(entry->funnel->relid, RowExclusiveLock);
+		if (entry->funnel->generation == lf_score_generation)
+		{
+			entry->funnel->users++;
+			has_users = true;
+			return entry->funnel;
+		}
 	}
 }
 
@@ -863,8 +937,15 @@ prepare(LedgerFunnel *f, LeadStatement kind, EngagementColumn *column)
 	else
 	{
 		const char *name = quote_identifier(NameStr(column->name));
+		AttrNumber	attnum = get_attnum(f->relid, NameStr(column->name));
 
-		types[1] = get_atttype(f->relid, get_attnum(f->relid, NameStr(column->name)));
+		if (attnum == InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of table %s, which keeps engagement, does not exist any more",
+							NameStr(column->name), get_rel_name(f->relid)),
+					 errhint("The owner of the table names another one, or none, with lead_funnel.set_engagement_column().")));
+		types[1] = get_atttype(f->relid, attnum);
 		if (kind == STATEMENT_ADD)
 			appendStringInfo(&sql, "UPDATE %s AS t SET %s = t.%s OPERATOR(%s.+) $2", table, name, name,
 							 quote_identifier(get_namespace_name(lf_type_schema(types[1]))));
@@ -1034,6 +1115,7 @@ record_event(FunctionCallInfo fcinfo, LedgerFunnel *f, const LeadKey *lead)
 {
 	EventType  *type = find_type(f, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	Event		event = {.lead = *lead};
+	bool		inserted;
 
 	set_type(f, &event, type);
 	event.happened_at = PG_GETARG_TIMESTAMPTZ(3);
@@ -1041,7 +1123,9 @@ record_event(FunctionCallInfo fcinfo, LedgerFunnel *f, const LeadKey *lead)
 	set_bucket(f, &event, type);
 	event.external_id = PG_GETARG_TEXT_PP(4);
 	event.source = PG_GETARG_TEXT_PP(5);
-	PG_RETURN_BOOL(record(f, &event));
+	inserted = record(f, &event);
+	close_funnel(f);
+	PG_RETURN_BOOL(inserted);
 }
 
 static bool
@@ -1152,6 +1236,7 @@ lf_delete_event(PG_FUNCTION_ARGS)
 			refold_columns(f, &ledger, &event.lead, event.half_life, event.half_life);
 	}
 	close_ledger(&ledger);
+	close_funnel(f);
 	PG_RETURN_BOOL(found);
 }
 
@@ -1203,5 +1288,6 @@ lf_correct_event(PG_FUNCTION_ARGS)
 		refold_columns(f, &ledger, &event.lead, old_half_life, event.half_life);
 	}
 	close_ledger(&ledger);
+	close_funnel(f);
 	PG_RETURN_BOOL(found);
 }

@@ -16,4 +16,7 @@
 /* The events of a lead get another key, beside those that the new key has. */
 extern void lf_ledger_rename(int32 funnel_id, const LeadKey *from, const LeadKey *to);
 
+/* The transaction has ended. */
+extern void lf_ledger_forget(void);
+
 #endif							/* LEAD_FUNNEL_LEDGER_H */

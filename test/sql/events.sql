@@ -157,6 +157,45 @@ DELETE FROM leads WHERE id = 4;
 SELECT lead_funnel.delete_event('leads', 'dba');
 SELECT ev_error($$SELECT lead_funnel.correct_event('leads', 'app', points => 1)$$);
 
+-- a trigger of the lead table records an event in the middle of another one, after something has changed
+RESET ROLE;
+CREATE TABLE inner_leads (id int PRIMARY KEY, stage lead_stage DEFAULT 'lead', warmth engagement);
+SELECT lead_funnel.attach('inner_leads', 'stage');
+SELECT lead_funnel.create_model('ev_inner'), lead_funnel.set_event_type('ev_inner', 'form', 10), lead_funnel.set_event_type('ev_inner', 'hot', 1),
+    lead_funnel.set_scoring('inner_leads', 'ev_inner'), lead_funnel.set_engagement_column('inner_leads', 'warmth');
+INSERT INTO inner_leads (id) SELECT g FROM generate_series(1, 20) g;
+SELECT count(lead_funnel.record_event('inner_leads', g, 'form', '2026-01-01', 'e' || g)) FROM generate_series(1, 20) g;
+CREATE FUNCTION hot() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() > 1 THEN RETURN NULL; END IF;
+    CREATE TEMP TABLE scratch (i int);
+    DROP TABLE scratch;
+    BEGIN
+        PERFORM lead_funnel.record_event('inner_leads', NEW.id, 'no such type', '2026-01-01', 'x');
+    EXCEPTION WHEN undefined_object THEN NULL;
+    END;
+    FOR i IN 1 .. 20 LOOP
+        EXECUTE format('PREPARE p%s_%s AS SELECT %s AS abcdefghijklmnopqrstuvwxyz, repeat(''x'', %s)', NEW.id, i, i, i);
+    END LOOP;
+    PERFORM lead_funnel.record_event('inner_leads', NEW.id, 'hot', '2026-01-01', 'hot' || NEW.id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER hot AFTER UPDATE OF warmth ON inner_leads FOR EACH ROW EXECUTE FUNCTION hot();
+SELECT count(lead_funnel.record_event('inner_leads', g, 'form', '2026-01-02', 'f' || g)) FROM generate_series(1, 20) g;
+SELECT * FROM lead_funnel.verify_engagement('inner_leads');
+SELECT count(*) FROM lead_funnel.lead_events WHERE funnel = 'inner_leads';
+DEALLOCATE ALL;
+DROP TRIGGER hot ON inner_leads;
+-- the column gets another name, and goes
+ALTER TABLE inner_leads RENAME COLUMN warmth TO heat;
+SELECT lead_funnel.record_event('inner_leads', 1, 'form', '2026-01-02', 'renamed');
+SELECT * FROM lead_funnel.verify_engagement('inner_leads');
+ALTER TABLE inner_leads DROP COLUMN heat;
+SELECT lead_funnel.record_event('inner_leads', 1, 'form', '2026-01-02', 'dropped');
+SELECT lead_funnel.set_engagement_column('inner_leads', NULL), lead_funnel.record_event('inner_leads', 1, 'form', '2026-01-02', 'dropped');
+SELECT lead_funnel.detach('inner_leads', purge => true), lead_funnel.drop_model('ev_inner');
+SET ROLE ev_owner;
+
 SELECT lead_funnel.set_engagement_column('leads', NULL), lead_funnel.record_event('leads', 1, 'visit', '2026-11-25', 'unseen');
 SELECT warmth, (SELECT count(*) FROM lead_funnel.verify_engagement('leads')) AS differ FROM leads WHERE id = 1;
 SELECT lead_funnel.detach('leads', purge => true), lead_funnel.drop_model('ev');
