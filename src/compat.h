@@ -121,9 +121,13 @@ extern QuietContext lf_quiet_context;	/* lead_funnel.c */
 #if PG_VERSION_NUM >= 160000
 #define lf_owns_relation(relid, roleid) \
 	object_ownercheck(RelationRelationId, (relid), (roleid))
+#define lf_owns_schema(schema, roleid) \
+	object_ownercheck(NamespaceRelationId, (schema), (roleid))
 #else
 #define lf_owns_relation(relid, roleid) \
 	pg_class_ownercheck((relid), (roleid))
+#define lf_owns_schema(schema, roleid) \
+	pg_namespace_ownercheck((schema), (roleid))
 #endif
 
 #if PG_VERSION_NUM < 150000

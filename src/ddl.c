@@ -21,10 +21,12 @@
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_func.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -38,10 +40,6 @@
 
 PG_FUNCTION_INFO_V1(lf_ddl_start);
 PG_FUNCTION_INFO_V1(lf_ddl_end);
-PG_FUNCTION_INFO_V1(lf_handled_drops);
-
-/* Of the DROP TABLE that is running. */
-static int	handled_drops = 0;
 
 /* The working funnel of the table, or of the one that it is a partition of. */
 static Funnel *
@@ -179,7 +177,6 @@ before_drop(DropStmt *stmt)
 {
 	ListCell   *cell;
 
-	handled_drops = 0;
 	if (stmt->removeType != OBJECT_TABLE)
 		return;
 	foreach(cell, stmt->objects)
@@ -187,13 +184,12 @@ before_drop(DropStmt *stmt)
 		Oid			relid = partition_of_funnel(makeRangeVarFromNameList(lfirst_node(List, cell)));
 
 		/*
-		 * DROP itself asks for the owner's right; who may not drop must not
-		 * journal
+		 * DROP itself asks for the owner's right, of the table or its schema;
+		 * who may not drop must not journal
 		 */
-		if (!OidIsValid(relid) || !lf_owns_relation(relid, GetUserId()))
-			continue;
-		for_each_leaf(relid, AccessExclusiveLock, leads_are_deleted);
-		handled_drops++;
+		if (OidIsValid(relid) &&
+			(lf_owns_relation(relid, GetUserId()) || lf_owns_schema(get_rel_namespace(relid), GetUserId())))
+			for_each_leaf(relid, AccessExclusiveLock, leads_are_deleted);
 	}
 }
 
@@ -255,6 +251,30 @@ before_drop_extension(Node *parsetree, List *names, DropBehavior behavior)
 	lf_call_as_owner("_before_drop_extension", 3, types, values);
 }
 
+/*
+ * Our names are for our triggers: who may create triggers, but does not own the
+ * table, could put another one in the place of ours.  A restore creates ours
+ * as attach() did.
+ */
+static void
+check_create_trigger(CreateTrigStmt *stmt)
+{
+	Oid			relid;
+	FunnelRow	row;
+
+	if (strncmp(stmt->trigname, "lead_funnel_", strlen("lead_funnel_")) != 0)
+		return;
+	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	if (!OidIsValid(relid) || !lf_funnel_row_by_relation(relid, &row))
+		return;
+	if (stmt->replace || !lf_is_own_function(LookupFuncName(stmt->funcname, 0, NULL, true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_RESERVED_NAME),
+				 errmsg("trigger name \"%s\" is kept for triggers of extension \"lead_funnel\"", stmt->trigname),
+				 errdetail("Table \"%s\" carries funnel \"%s\".", stmt->relation->relname, NameStr(row.name)),
+				 errhint("Choose another name.")));
+}
+
 static EventTriggerData *
 event_data(FunctionCallInfo fcinfo)
 {
@@ -274,6 +294,12 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 
 	if (lf_is_managing())
 		PG_RETURN_NULL();
+	if (IsA(data->parsetree, CreateTrigStmt))
+	{
+		if (lf_any_funnel())
+			check_create_trigger((CreateTrigStmt *) data->parsetree);
+		PG_RETURN_NULL();
+	}
 	if (IsA(data->parsetree, DropOwnedStmt))
 	{
 		DropOwnedStmt *stmt = (DropOwnedStmt *) data->parsetree;
@@ -496,11 +522,4 @@ lf_ddl_end(PG_FUNCTION_ARGS)
 			after_create(stmt);
 	}
 	PG_RETURN_NULL();
-}
-
-/* lead_funnel._handled_drops(): partitions whose leads before_drop() has journalled */
-Datum
-lf_handled_drops(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(handled_drops);
 }

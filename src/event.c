@@ -29,6 +29,20 @@ setting_text(const char *value)
 	return value ? cstring_to_text(value) : NULL;
 }
 
+/* COPY FREEZE says of a row that it is old, but keeps who wrote it. */
+static bool
+is_frozen_by_us(HeapTupleHeader header)
+{
+	return HeapTupleHeaderXminFrozen(header) && TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(header));
+}
+
+/* The command that wrote a row of this transaction. */
+static CommandId
+written_by(HeapTupleHeader header)
+{
+	return is_frozen_by_us(header) ? HeapTupleHeaderGetRawCommandId(header) : HeapTupleHeaderGetCmin(header);
+}
+
 static void
 read_old(const Funnel *funnel, TupleTableSlot *slot, HeapTuple tuple, Event *event)
 {
@@ -41,6 +55,8 @@ read_old(const Funnel *funnel, TupleTableSlot *slot, HeapTuple tuple, Event *eve
 		event->old_cmin = HeapTupleHeaderGetCmin(tuple->t_data);
 		event->old_was_inserted = (tuple->t_data->t_infomask & HEAP_UPDATED) == 0;
 	}
+	/* its command was forgotten when the row was written again */
+	event->old_is_frozen = is_frozen_by_us(tuple->t_data);
 }
 
 static void
@@ -49,7 +65,7 @@ read_new(const Funnel *funnel, TupleTableSlot *slot, HeapTuple tuple, Event *eve
 	event->has_new = true;
 	lf_lead_state(funnel, slot, event->has_old ? &event->old : NULL, &event->new);
 	lf_lead_key(funnel, slot, &event->new_key);
-	event->new_cmin = HeapTupleHeaderGetCmin(tuple->t_data);
+	event->new_cmin = written_by(tuple->t_data);
 	if (event->new.unmapped && funnel->enforce &&
 		SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 		lf_refuse_status(funnel, &event->new_key, event->new.status);
@@ -72,7 +88,7 @@ read_circumstances(const Funnel *funnel, TupleTableSlot *old, TupleTableSlot *ne
 		event->given_is_day = funnel->type[LF_COL_ENTERED] == DATEOID;
 		event->handover_given = lf_lead_time(funnel, new, LF_COL_HANDOVER, &event->handed_over_at) &&
 			!(old != NULL && lf_lead_time(funnel, old, LF_COL_HANDOVER, &before) && before == event->handed_over_at);
-		if (event->handover_given && TIMESTAMP_NOT_FINITE(event->handed_over_at))
+		if (event->handover_given && !lf_time_is_usable(event->handed_over_at))
 			event->handover_given = false;
 	}
 	event->keeps_handover = funnel->attnum[LF_COL_HANDOVER] == InvalidAttrNumber;

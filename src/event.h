@@ -48,6 +48,7 @@ typedef struct Event
 	bool		old_is_ours;	/* this transaction made the old version, */
 	CommandId	old_cmin;		/* by this command, */
 	bool		old_was_inserted;	/* not by an UPDATE */
+	bool		old_is_frozen;	/* this transaction made it, by COPY FREEZE */
 	CommandId	new_cmin;		/* the command that did this */
 	bool		to_other_partition; /* a DELETE that is half an UPDATE */
 	bool		has_given;

@@ -91,15 +91,30 @@ enum
 static HTAB *funnels = NULL;
 static OwnTables own_tables;
 
+/* DROP EXTENSION drops our tables, REINDEX CONCURRENTLY replaces their indexes. */
+static bool
+is_own_relation(Oid relid)
+{
+	const OwnTables *t = &own_tables;
+	const Oid	relations[] = {t->journal, t->journal_lead_id, t->journal_lead_key, t->journal_epoch,
+		t->delta, t->delta_xid, t->generation, t->generation_pkey, t->stock_cell, t->stock_cell_generation,
+	t->flow_cell, t->flow_cell_day, t->funnel, t->stage_map, t->rule_version, t->rule, t->override_role};
+
+	for (int i = 0; i < (int) lengthof(relations); i++)
+	{
+		if (relations[i] == relid)
+			return true;
+	}
+	return false;
+}
+
 static void
 mark_invalid(Datum arg, Oid relid)
 {
 	HASH_SEQ_STATUS status;
 	Funnel	   *funnel;
 
-	/* DROP EXTENSION drops our tables one by one: any of them will do */
-	if (!OidIsValid(relid) || relid == own_tables.journal ||
-		relid == own_tables.funnel)
+	if (own_tables.valid && (!OidIsValid(relid) || is_own_relation(relid)))
 		own_tables.valid = false;
 
 	hash_seq_init(&status, funnels);
@@ -153,6 +168,12 @@ lf_own_relation(Oid schema, const char *name)
 				 errmsg("relation \"lead_funnel.%s\" does not exist", name),
 				 errhint("Is extension \"lead_funnel\" installed in this database, and in the version of its library?")));
 	return result;
+}
+
+bool
+lf_is_own_function(Oid function)
+{
+	return OidIsValid(function) && get_func_namespace(function) == lf_own_tables()->schema;
 }
 
 const OwnTables *

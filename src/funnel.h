@@ -141,6 +141,9 @@ typedef struct OwnTables
 extern void lf_funnel_init(void);
 extern const OwnTables *lf_own_tables(void);
 
+/* Whether the function is one of the schema lead_funnel. */
+extern bool lf_is_own_function(Oid function);
+
 /* For modules that read tables of their own: a relation of ours by name, a snapshot of now, a column that is never NULL. */
 extern Oid	lf_own_relation(Oid schema, const char *name);
 extern Snapshot lf_fresh_snapshot(void);

@@ -181,7 +181,7 @@ verdict_of(const JournalRow *row)
 			return row->kind == LF_KIND_MOVE ? VERDICT_WITHDRAWN : VERDICT_NONE;
 		case LF_STAGE_LEAD:
 		case LF_STAGE_NURTURE:
-			return row->kind == LF_KIND_MOVE && row->handed_over_at == 0 ? VERDICT_WITHDRAWN : VERDICT_NONE;
+			return row->kind == LF_KIND_MOVE && row->handed_over_at == LF_NO_TIME ? VERDICT_WITHDRAWN : VERDICT_NONE;
 		default:
 			return VERDICT_NONE;
 	}
@@ -191,9 +191,9 @@ verdict_of(const JournalRow *row)
 static bool
 hands_over(const JournalRow *row, const JournalRow *before)
 {
-	if (row->handed_over_at == 0)
+	if (row->handed_over_at == LF_NO_TIME)
 		return false;
-	if (before == NULL || before->handed_over_at == 0 || before->cycle != row->cycle)
+	if (before == NULL || before->handed_over_at == LF_NO_TIME || before->cycle != row->cycle)
 		return true;
 	/* back from sales to mql */
 	return row->kind == LF_KIND_MOVE && row->state.stage == LF_STAGE_MQL &&
@@ -383,7 +383,7 @@ update_by_right(ByRight *right, const char *funnel_name, text *status, Timestamp
 	Oid			types[] = {NAMEOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, BOOLOID, TIMESTAMPTZOID};
 	Datum		values[] = {CStringGetDatum(funnel_name), CStringGetTextDatum(lf_key_string(&right->key)), PointerGetDatum(status),
 	TimestampTzGetDatum(entered_at), BoolGetDatum(sets_handover), TimestampTzGetDatum(handed_over_at)};
-	bool		nulls[] = {false, false, status == NULL, entered_at == 0, false, handed_over_at == 0};
+	bool		nulls[] = {false, false, status == NULL, entered_at == LF_NO_TIME, false, handed_over_at == LF_NO_TIME};
 
 	right->outer = lf_by_right;
 	lf_by_right = right;
@@ -568,7 +568,7 @@ lf_undo(PG_FUNCTION_ARGS)
 	right.undoes = undone->move;
 	/* a date of the hand-over that came with the move goes with it */
 	update_by_right(&right, funnel_name, status_before(funnel, undone), before->entered_at,
-					undone->handed_over_at != 0 && undone->handed_over_at != before->handed_over_at &&
+					undone->handed_over_at != LF_NO_TIME && undone->handed_over_at != before->handed_over_at &&
 					undone->handed_over_at == last_row->handed_over_at,
 					before->handed_over_at);
 
@@ -663,7 +663,7 @@ lf_overdue(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(cxt);
 		/* the last row says enough of most of them */
-		if (!leads[i]->has_last || leads[i]->last.handed_over_at == 0 ||
+		if (!leads[i]->has_last || leads[i]->last.handed_over_at == LF_NO_TIME ||
 			!lf_sla_due_at(funnel->funnel_id, LF_STAGE_MQL, leads[i]->last.handed_over_at, &due) || !is_past(due) ||
 			!is_overdue(funnel, leads[i], settings.expires, &due))
 			continue;
@@ -723,7 +723,7 @@ lf_expire(PG_FUNCTION_ARGS)
 		bool		isnull;
 
 		query("SELECT lead_funnel._status_for($1, 'nurture')", 1, types, arguments, NULL);
-		update_by_right(&right, funnel_name, DatumGetTextPP(result(0, 1, &isnull)), 0, false, 0);
+		update_by_right(&right, funnel_name, DatumGetTextPP(result(0, 1, &isnull)), LF_NO_TIME, false, LF_NO_TIME);
 	}
 
 	previous = MemoryContextSwitchTo(cxt);
@@ -801,7 +801,7 @@ lf_move_automatically(PG_FUNCTION_ARGS)
 	}
 	right.funnel_id = funnel->funnel_id;
 	right.key = lead.key;
-	update_by_right(&right, funnel_name, DatumGetTextPP(value), 0, false, 0);
+	update_by_right(&right, funnel_name, DatumGetTextPP(value), LF_NO_TIME, false, LF_NO_TIME);
 	previous = MemoryContextSwitchTo(cxt);
 	moved = cstring_to_text(lf_key_string(&lead.key));
 	MemoryContextSwitchTo(previous);

@@ -274,7 +274,7 @@ lf_journal_read_row(HeapTuple tuple, TupleDesc desc, JournalRow *row)
 
 #define VALUE(attnum) (values[(attnum) - 1])
 #define IS_NULL(attnum) (nulls[(attnum) - 1])
-#define TIME(attnum) (IS_NULL(attnum) ? 0 : DatumGetTimestampTz(VALUE(attnum)))
+#define TIME(attnum) (IS_NULL(attnum) ? LF_NO_TIME : DatumGetTimestampTz(VALUE(attnum)))
 #define STAGE(attnum) (IS_NULL(attnum) ? LF_STAGE_NONE : DatumGetLeadStage(VALUE(attnum)))
 	heap_deform_tuple(tuple, desc, values, nulls);
 	memset(row, 0, sizeof(*row));
@@ -437,7 +437,7 @@ static void
 put_time(Datum *values, bool *nulls, AttrNumber attnum, TimestampTz value)
 {
 	values[attnum - 1] = TimestampTzGetDatum(value);
-	nulls[attnum - 1] = (value == 0);
+	nulls[attnum - 1] = (value == LF_NO_TIME);
 }
 
 static void

@@ -84,14 +84,17 @@ enum
 #define LF_ORIGIN_RECONCILE 'r'
 #define LF_ORIGIN_REPLICATED 'l'
 
+/* Where a time may be missing; those in the journal are finite. */
+#define LF_NO_TIME DT_NOBEGIN
+
 typedef struct JournalRow
 {
 	LeadKey		key;
 	int32		move;
 	TimestampTz effective_at;
 	TimestampTz recorded_at;
-	TimestampTz entered_at;		/* 0: none */
-	TimestampTz handed_over_at; /* 0: none */
+	TimestampTz entered_at;		/* or LF_NO_TIME */
+	TimestampTz handed_over_at; /* or LF_NO_TIME */
 	int32		cycle;
 	int32		cycle_move;
 	int32		epoch;

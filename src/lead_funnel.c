@@ -22,6 +22,7 @@
 #include "commit_gate.h"
 #include "compat.h"
 #include "funnel.h"
+#include "ledger.h"
 #include "moves.h"
 #include "notify.h"
 #include "queue.h"
@@ -29,6 +30,7 @@
 #include "settings.h"
 #include "settle.h"
 #include "stats.h"
+#include "track.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(
@@ -87,9 +89,11 @@ at_transaction_event(XactEvent event, void *arg)
 			lf_queue_forget();
 			lf_settle_forget();
 			lf_commit_gate_forget();
+			lf_ledger_forget();
 			lf_moves_forget();
 			lf_notify_forget();
 			lf_stats_forget();
+			lf_track_forget();
 			break;
 		default:
 			break;

@@ -82,4 +82,17 @@ extern text *lf_text_copy_or_share(const text *t, text *like);
 /* NULL if the column's type fits its use, else a sentence that says why not. */
 extern char *lf_column_complaint(Oid relid, const char *column, const char *use);
 
+/*
+ * Dates of leads are of the years 1 to 9999: day and month of those can be told
+ * in any time zone, and a calendar of all days can be made.
+ */
+#define LF_FIRST_TIME INT64CONST(-63082281600000000)
+#define LF_END_OF_TIME INT64CONST(252455616000000000)
+
+static inline bool
+lf_time_is_usable(TimestampTz t)
+{
+	return t >= LF_FIRST_TIME && t < LF_END_OF_TIME;
+}
+
 #endif							/* LEAD_FUNNEL_LEAD_ROW_H */

@@ -127,8 +127,8 @@ continue_journal(const Funnel *funnel, const Lead *lead, const LeadState *state,
 	row->cycle_move = last ? last->cycle_move : 1;
 	row->cycle_ended = last ? last->cycle_ended : false;
 	row->furthest_stage = last ? last->furthest_stage : LF_STAGE_NONE;
-	row->handed_over_at = last ? last->handed_over_at : 0;
-	row->entered_at = !state->live ? 0 : (moves ? effective_at : last->entered_at);
+	row->handed_over_at = last ? last->handed_over_at : LF_NO_TIME;
+	row->entered_at = !state->live ? LF_NO_TIME : (moves ? effective_at : last->entered_at);
 	if (!state->live)
 	{
 		row->cycle_ended = true;
@@ -144,7 +144,7 @@ continue_journal(const Funnel *funnel, const Lead *lead, const LeadState *state,
 		row->cycle_move = row->move;
 		row->cycle_ended = false;
 		row->furthest_stage = LF_STAGE_NONE;
-		row->handed_over_at = 0;
+		row->handed_over_at = LF_NO_TIME;
 	}
 
 	/*
@@ -152,7 +152,7 @@ continue_journal(const Funnel *funnel, const Lead *lead, const LeadState *state,
 	 * marketing, a lead is not handed over any more.
 	 */
 	if (state->stage == LF_STAGE_LEAD || state->stage == LF_STAGE_NURTURE)
-		row->handed_over_at = 0;
+		row->handed_over_at = LF_NO_TIME;
 	else if (state->stage == LF_STAGE_MQL && funnel->attnum[LF_COL_HANDOVER] == InvalidAttrNumber)
 		row->handed_over_at = effective_at;
 
@@ -312,14 +312,14 @@ static TimestampTz
 effective_time(const Funnel *funnel, Event *event, const Lead *lead)
 {
 	TimestampTz now = default_effective_at(lead);
-	TimestampTz earliest = 0;
+	TimestampTz earliest = LF_FIRST_TIME;
 	TimestampTz given = event->given;
 	Move		move = move_of(event);
 
 	if (!event->has_given || move.to == LF_STAGE_NONE || move.from == move.to)
 		return now;
 	if (lead->has_last)
-		earliest = is_live(funnel, lead) ? lead->last.entered_at : lead->last.effective_at;
+		earliest = Max(earliest, is_live(funnel, lead) ? lead->last.entered_at : lead->last.effective_at);
 
 	/* what lf_stamp() fills in was not given */
 	if (given == lf_moves_stamp(GetCurrentTransactionStartTimestamp(), funnel))
@@ -331,19 +331,19 @@ effective_time(const Funnel *funnel, Event *event, const Lead *lead)
 
 		if (day == lf_local_day(now, funnel->tz))
 			return now;
-		if (earliest != 0 && day == lf_local_day(earliest, funnel->tz))
+		if (day == lf_local_day(earliest, funnel->tz))
 			given = earliest;
 	}
 	move.given = given;
 	move.earliest = earliest;
-	if (TIMESTAMP_NOT_FINITE(given) ||
+	if (TIMESTAMP_NOT_FINITE(given) || given < LF_FIRST_TIME ||
 		(given > now && given > GetCurrentTimestamp() + LF_FUTURE_TOLERANCE))
 	{
-		/* let pass or not, nothing takes effect in the future */
+		/* let pass or not, nothing takes effect in the future, or before the calendar begins */
 		handle_breach(funnel, event, &move, LF_BREACH_TIME);
 		return now;
 	}
-	if (earliest != 0 && given < earliest)
+	if (given < earliest)
 	{
 		handle_breach(funnel, event, &move, LF_BREACH_TIME);
 		/* an override means the date, a violation does not mend the past */
@@ -440,6 +440,7 @@ write_exit_with_all(JournalWriter *writer, const Funnel *funnel, const Event *ev
 	row.cycle_move = last->cycle_move;
 	row.cycle_ended = true;
 	row.furthest_stage = last->furthest_stage;
+	row.entered_at = LF_NO_TIME;
 	row.handed_over_at = last->handed_over_at;
 	row.from_stage = last->state.stage;
 	row.state = last->state;
@@ -754,11 +755,11 @@ lf_moves_read_arrival(Funnel *funnel, TupleTableSlot *slot, Arrival *arrival)
 
 	/* true dates where the table has them; a date to come is none */
 	if (!lf_lead_time(funnel, slot, LF_COL_ENTERED, &arrival->entered_at) ||
-		TIMESTAMP_NOT_FINITE(arrival->entered_at) || arrival->entered_at > now)
+		!lf_time_is_usable(arrival->entered_at) || arrival->entered_at > now)
 		arrival->entered_at = now;
 	if (!lf_lead_time(funnel, slot, LF_COL_HANDOVER, &arrival->handed_over_at) ||
-		TIMESTAMP_NOT_FINITE(arrival->handed_over_at))
-		arrival->handed_over_at = 0;
+		!lf_time_is_usable(arrival->handed_over_at))
+		arrival->handed_over_at = LF_NO_TIME;
 	return true;
 }
 

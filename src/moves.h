@@ -34,7 +34,7 @@ typedef struct Arrival
 	Lead		lead;
 	LeadState	state;
 	TimestampTz entered_at;
-	TimestampTz handed_over_at; /* 0: none */
+	TimestampTz handed_over_at; /* or LF_NO_TIME */
 } Arrival;
 
 /* Reads a row into the present memory context; false: it is excluded. */

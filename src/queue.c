@@ -287,8 +287,9 @@ release_follower(Event *other, const LeadKey *key, const void *arg)
 static bool
 is_doubtful(const Event *event)
 {
-	return is_waiting(event) && event->depth > 1 &&
-		!(event->has_old && event->has_new && !lf_event_changes_key(event));
+	return event->old_is_frozen ||
+		(is_waiting(event) && event->depth > 1 &&
+		 !(event->has_old && event->has_new && !lf_event_changes_key(event)));
 }
 
 /* Notes these events, and those in line.  The ones to come are noted by append(). */

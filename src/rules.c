@@ -277,13 +277,15 @@ static void
 refuse_time(const Funnel *funnel, const Move *move, char *message)
 {
 	char	   *given = pstrdup(timestamptz_to_str(move->given));
-	bool		future = move->earliest == 0 || move->given >= move->earliest;
+	bool		future = move->given >= move->earliest;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_CHECK_VIOLATION),
 			 errmsg_internal("%s", message),
 			 future ?
 			 errdetail("The date given, %s, lies in the future.", given) :
+			 move->given < LF_FIRST_TIME ?
+			 errdetail("The date given, %s, lies before the year 1.", given) :
 			 errdetail("The date given, %s, lies before %s, when the lead's present visit began.",
 					   given, timestamptz_to_str(move->earliest)),
 			 future ?

@@ -22,6 +22,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -225,6 +226,9 @@ lf_stats_maybe_fold(void)
 {
 	if (appended == 0 || IsolationIsSerializable() ||
 		pg_prng_uint64(&pg_global_prng_state) % LF_LOOK_EVERY >= (uint64) appended)
+		return;
+	/* this transaction may have dropped the extension */
+	if (!OidIsValid(get_namespace_oid("lead_funnel", true)))
 		return;
 	HOLD_INTERRUPTS();
 	(void) lf_fold_if_due(appended_for, appended);

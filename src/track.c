@@ -162,7 +162,8 @@ check_other_writers(const TriggerData *trigdata)
 		if (strcmp(trigger->tgname, "lead_funnel_track_update") == 0)
 			has_columns = trigger->tgnattr > 0;
 		else if (TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
-				 TRIGGER_FOR_UPDATE(trigger->tgtype) && strcmp(trigger->tgname, "lead_funnel_stamp") != 0)
+				 TRIGGER_FOR_UPDATE(trigger->tgtype) &&
+				 !(strcmp(trigger->tgname, "lead_funnel_stamp") == 0 && lf_is_own_function(trigger->tgfoid)))
 			other = trigger;
 	}
 	if (other != NULL && has_columns)
@@ -229,6 +230,12 @@ typedef struct LastUpdate
 } LastUpdate;
 
 static LastUpdate last_update;
+
+void
+lf_track_forget(void)
+{
+	last_update.root = InvalidOid;
+}
 
 static void
 remember_update(const Funnel *funnel, const LeadKey *key)

@@ -14,4 +14,7 @@
 /* Writes what is held in memory and can be written. */
 extern void lf_track_flush(void);
 
+/* The transaction has ended. */
+extern void lf_track_forget(void);
+
 #endif							/* LEAD_FUNNEL_TRACK_H */

@@ -817,7 +817,8 @@ CREATE FUNCTION lead_funnel._has_other_writers(relation pg_catalog.regclass)
     -- 1: row, 2: before, 16: update; partitions may have triggers that their parent has not
     SELECT (SELECT c.relkind = 'p' FROM pg_class AS c WHERE c.oid = relation)
         OR EXISTS (SELECT FROM pg_trigger AS t
-                   WHERE t.tgrelid = relation AND t.tgtype & 19 = 19 AND t.tgname <> 'lead_funnel_stamp')
+                   WHERE t.tgrelid = relation AND t.tgtype & 19 = 19
+                     AND (t.tgname <> 'lead_funnel_stamp' OR t.tgfoid <> 'lead_funnel.stamp()'::regprocedure))
 $$;
 COMMENT ON FUNCTION lead_funnel._has_other_writers(pg_catalog.regclass) IS
     'whether columns of the table may change that an UPDATE does not set: by BEFORE triggers, on partitions, too';
@@ -1310,6 +1311,9 @@ BEGIN
         RAISE EXCEPTION 'purge must not be null'
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'true deletes the history, false keeps it.';
+    END IF;
+    IF __detach.purge THEN
+        PERFORM lead_funnel._require_read_committed('detach');
     END IF;
     f := lead_funnel._lock_funnel(__detach.funnel, 'ACCESS EXCLUSIVE', true);
     IF f.status = 'detached' AND NOT __detach.purge THEN

@@ -34,6 +34,10 @@ BEGIN
         END IF;
         PERFORM lead_funnel._invalidate(relation);
     END LOOP;
+    UPDATE lead_funnel.engagement_column AS e
+    SET column_name = new_name
+    FROM lead_funnel.funnel AS f
+    WHERE f.relation = _column_renamed.relation AND e.funnel_id = f.funnel_id AND e.column_name = old_name;
     FOR u IN
         SELECT f.name, f.score_model
         FROM lead_funnel.funnel AS f
@@ -137,10 +141,6 @@ END
 $$;
 COMMENT ON FUNCTION lead_funnel._trigger_made(regclass) IS 'the trigger for updates looks at each row, if a BEFORE trigger may change it';
 REVOKE ALL ON FUNCTION lead_funnel._trigger_made(regclass) FROM PUBLIC;
-
-CREATE FUNCTION lead_funnel._handled_drops() RETURNS integer
-    LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'lf_handled_drops';
-COMMENT ON FUNCTION lead_funnel._handled_drops() IS 'partitions that the running DROP TABLE names and whose leads have left already';
 
 CREATE FUNCTION lead_funnel._reconcile_partitioned() RETURNS void
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
@@ -282,7 +282,10 @@ BEGIN
         SELECT string_agg(quote_ident(c.column_name), ', ') INTO missing
         FROM lead_funnel._columns_of(to_json(f)::jsonb) AS c
         WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
-                          WHERE a.attrelid = f.relation AND a.attname = c.column_name AND NOT a.attisdropped);
+                          WHERE a.attrelid = f.relation AND a.attname = c.column_name AND NOT a.attisdropped)
+            -- not what has been broken before, or by others
+            AND EXISTS (SELECT FROM pg_event_trigger_dropped_objects() AS x
+                        WHERE x.classid = 'pg_class'::regclass AND x.objid = f.relation AND x.objsubid > 0);
         IF missing IS NULL THEN
             SELECT string_agg(DISTINCT 'trigger ' || quote_ident(o.object_name), ', ') INTO missing
             FROM (SELECT x.address_names[3] AS object_name, x.address_names[1] AS nspname, x.address_names[2] AS relname
@@ -308,8 +311,8 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- partitions went with their rows, and not by DROP TABLE
-    IF lead_funnel._handled_drops() = 0 AND EXISTS (
+    -- partitions went with their rows; ddl_start() has seen to those that DROP TABLE names
+    IF tg_tag <> 'DROP TABLE' AND EXISTS (
                SELECT
                FROM pg_event_trigger_dropped_objects() AS x
                WHERE x.object_type = 'trigger' AND x.address_names[3] = 'lead_funnel_flush'
@@ -338,7 +341,7 @@ $$;
 COMMENT ON FUNCTION lead_funnel.ddl_owner() IS 'the history of a funnel follows the owner of its table';
 
 CREATE EVENT TRIGGER lead_funnel_ddl_start ON ddl_command_start
-    WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED')
+    WHEN TAG IN ('ALTER TABLE', 'DROP TABLE', 'DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'CREATE TRIGGER')
     EXECUTE FUNCTION lead_funnel.ddl_start();
 COMMENT ON EVENT TRIGGER lead_funnel_ddl_start IS 'refusal of DDL that would break a funnel';
 CREATE EVENT TRIGGER lead_funnel_ddl_end ON ddl_command_end

@@ -430,6 +430,19 @@ INSERT INTO many SELECT i, 'lead', 90 FROM generate_series(1, 20000) AS i ON CON
 SELECT from_stage, to_stage, origin, count(*) FROM history('many') GROUP BY 1, 2, 3 ORDER BY 4;
 SELECT * FROM check_funnel('many', 'SELECT id AS lead, stage FROM many');
 
+-- an INSERT is not the second half of what an earlier transaction did to the same key
+CREATE TABLE halves (id int, region text, stage lead_stage DEFAULT 'lead', score int) PARTITION BY LIST (region);
+CREATE TABLE halves_eu PARTITION OF halves FOR VALUES IN ('eu');
+CREATE TABLE halves_us PARTITION OF halves FOR VALUES IN ('us');
+SELECT lead_funnel.attach('halves', 'stage', key_column => 'id', score_column => 'score');
+SELECT lead_funnel.allow('halves', 'lead', 'mql', automatic => true, min_score => 50);
+INSERT INTO halves VALUES (5, 'eu', 'lead', 1), (6, 'eu', 'lead', 1);
+UPDATE halves SET score = 2 WHERE id = 5;
+DELETE FROM halves;
+INSERT INTO halves VALUES (5, 'us', 'lead', 90);
+INSERT INTO halves VALUES (6, 'us', 'lead', 90);
+SELECT id, stage, score FROM halves ORDER BY id;
+
 -- the end
 DROP OWNED BY au_writer;
 DROP ROLE au_writer;

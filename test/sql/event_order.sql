@@ -258,6 +258,38 @@ SELECT * FROM o_moves;
 SELECT * FROM lead_funnel.verify('o');
 SELECT * FROM check_funnel('o', 'SELECT id AS lead, stage, src AS source FROM o WHERE NOT gone');
 
+-- COPY FREEZE says of its rows that they are old: which command wrote them is not known any more
+CREATE TABLE z (id int PRIMARY KEY, stage lead_stage DEFAULT 'lead');
+SELECT lead_funnel.attach('z', 'stage');
+CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE z SET stage = 'mql' WHERE id = NEW.id AND id % 2 = 1; RETURN NULL; END $$;
+CREATE TRIGGER a_again AFTER INSERT ON z FOR EACH ROW EXECUTE FUNCTION again();
+BEGIN;
+TRUNCATE z;
+COPY z FROM stdin WITH (FREEZE);
+1	lead
+2	lead
+3	lead
+\.
+COMMIT;
+SELECT id, stage, (SELECT to_stage FROM lead_funnel.funnel_history h WHERE h.funnel = 'z' AND h.lead_id = z.id ORDER BY move DESC LIMIT 1) AS journal FROM z ORDER BY 1;
+SELECT * FROM check_funnel('z', 'SELECT id AS lead, stage FROM z');
+DROP TRIGGER a_again ON z;
+BEGIN;
+TRUNCATE z;
+COPY z FROM stdin WITH (FREEZE);
+1	lead
+2	lead
+3	lead
+\.
+UPDATE z SET stage = 'mql' WHERE id = 1;
+UPDATE z SET stage = 'sal' WHERE id = 1;
+DELETE FROM z WHERE id = 2;
+COMMIT;
+SELECT lead_id, string_agg(coalesce(from_stage, '-') || '>' || coalesce(to_stage, '-') || ' ' || origin, ', ' ORDER BY move) FROM lead_funnel.funnel_history
+WHERE funnel = 'z' AND lead_id IS NOT NULL GROUP BY 1 ORDER BY 1;
+SELECT * FROM check_funnel('z', 'SELECT id AS lead, stage FROM z');
+SELECT lead_funnel.detach('z', purge => true);
+
 SELECT lead_funnel.detach(f, purge => true) FROM unnest('{l,m,o}'::name[]) f;
 RESET ROLE;
 SET client_min_messages = warning;
