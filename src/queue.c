@@ -89,7 +89,7 @@ static bool keeps_events = false;	/* queue.cxt is such memory */
 static MemoryContext batch_cxt = NULL;
 static SubTransactionId batch_owner = InvalidSubTransactionId;	/* who is using it */
 
-/* Entry of queue.by_key: the events that concern keys of one hash value. */
+/* Entry of an index by key: the events that concern keys of one hash value. */
 typedef struct KeyEntry
 {
 	uint32		hash;
@@ -105,11 +105,11 @@ hash_key(Oid root, const LeadKey *key)
 }
 
 static void
-index_event(Event *event, const LeadKey *key)
+index_event(HTAB *index, Event *event, const LeadKey *key)
 {
 	uint32		hash = hash_key(event->root, key);
 	bool		found;
-	KeyEntry   *entry = hash_search(queue.by_key, &hash, HASH_ENTER, &found);
+	KeyEntry   *entry = hash_search(index, &hash, HASH_ENTER, &found);
 
 	if (!found)
 		entry->events = NIL;
@@ -117,36 +117,52 @@ index_event(Event *event, const LeadKey *key)
 }
 
 static void
-unindex_event(Event *event, const LeadKey *key)
+unindex_event(HTAB *index, Event *event, const LeadKey *key)
 {
 	uint32		hash = hash_key(event->root, key);
-	KeyEntry   *entry = hash_search(queue.by_key, &hash, HASH_FIND, NULL);
+	KeyEntry   *entry = hash_search(index, &hash, HASH_FIND, NULL);
 
 	entry->events = list_delete_ptr(entry->events, event);
 	if (entry->events == NIL)
-		(void) hash_search(queue.by_key, &hash, HASH_REMOVE, NULL);
+		(void) hash_search(index, &hash, HASH_REMOVE, NULL);
+}
+
+/* What it allocates is in the present memory context, which is to be that of the index. */
+static void
+index_keys(HTAB *index, Event *event, void (*action) (HTAB *index, Event *event, const LeadKey *key))
+{
+	if (event->has_old)
+		action(index, event, &event->old_key);
+	if (event->has_new && !(event->has_old && lf_key_equal(&event->old_key, &event->new_key)))
+		action(index, event, &event->new_key);
+}
+
+static HTAB *
+make_index(void)
+{
+	HASHCTL		ctl = {.keysize = sizeof(uint32),.entrysize = sizeof(KeyEntry),.hcxt = CurrentMemoryContext};
+
+	return hash_create("lead_funnel events by key", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 static void
-index_keys(Event *event, void (*action) (Event *event, const LeadKey *key))
+index_in_queue(Event *event, void (*action) (HTAB *index, Event *event, const LeadKey *key))
 {
 	MemoryContext previous = MemoryContextSwitchTo(queue.cxt);
 
-	if (event->has_old)
-		action(event, &event->old_key);
-	if (event->has_new && !(event->has_old && lf_key_equal(&event->old_key, &event->new_key)))
-		action(event, &event->new_key);
+	index_keys(queue.by_key, event, action);
 	MemoryContextSwitchTo(previous);
 }
 
 static void
-make_index(void)
+index_queue(void)
 {
-	HASHCTL		ctl = {.keysize = sizeof(uint32),.entrysize = sizeof(KeyEntry),.hcxt = queue.cxt};
+	MemoryContext previous = MemoryContextSwitchTo(queue.cxt);
 
-	queue.by_key = hash_create("lead_funnel events by key", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	queue.by_key = make_index();
 	for (int i = 0; i < queue.count; i++)
-		index_keys(queue.events[i], index_event);
+		index_keys(queue.by_key, queue.events[i], index_event);
+	MemoryContextSwitchTo(previous);
 }
 
 /* Calls the function for each event in line that concerns the key, until it returns true. */
@@ -162,7 +178,7 @@ visit_key(Oid root, const LeadKey *key, Visitor visitor, const void *arg)
 	if (queue.count == 0)
 		return false;
 	if (queue.by_key == NULL)
-		make_index();
+		index_queue();
 	entry = hash_search(queue.by_key, &hash, HASH_FIND, NULL);
 	if (entry == NULL)
 		return false;
@@ -332,7 +348,7 @@ append(Event *event)
 	else if (is_doubtful(event))
 		settle_later(NIL);
 	if (queue.by_key != NULL)
-		index_keys(event, index_event);
+		index_in_queue(event, index_event);
 }
 
 static void
@@ -343,7 +359,7 @@ remove_at(int i)
 	if (is_waiting(event))
 		queue.nwaiting--;
 	if (queue.by_key != NULL)
-		index_keys(event, unindex_event);
+		index_in_queue(event, unindex_event);
 	memmove(&queue.events[i], &queue.events[i + 1], (queue.count - i - 1) * sizeof(Event *));
 	queue.count--;
 }
@@ -436,6 +452,7 @@ typedef struct Batch
 	int			count;
 	BatchEvent *events;			/* in the order of commands */
 	List	   *kept;			/* events that must wait on */
+	HTAB	   *kept_by_key;	/* if there are any */
 } Batch;
 
 static int
@@ -512,25 +529,48 @@ find_leads(Batch *batch)
 		follow_leads(batch, places);
 }
 
+/* The events that wait on and concern the key, others of the same hash value among them. */
+static List *
+kept_with_key(const Batch *batch, const Event *event, const LeadKey *key)
+{
+	uint32		hash = hash_key(event->root, key);
+	KeyEntry   *entry = batch->kept == NIL ? NULL : hash_search(batch->kept_by_key, &hash, HASH_FIND, NULL);
+
+	return entry == NULL ? NIL : entry->events;
+}
+
+static bool
+key_waits_behind_kept(const Batch *batch, const Event *event, const LeadKey *key)
+{
+	ListCell   *cell;
+
+	foreach(cell, kept_with_key(batch, event, key))
+	{
+		const Event *other = lfirst(cell);
+
+		if (other->funnel_id == event->funnel_id &&
+			((other->has_old && lf_key_equal(&other->old_key, key)) ||
+			 (other->has_new && lf_key_equal(&other->new_key, key))))
+			return true;
+	}
+	return false;
+}
+
 /* Whether an event that waits on concerns a lead of this one. */
 static bool
 waits_behind_kept(const Batch *batch, const Event *event)
 {
-	ListCell   *cell;
+	return (event->has_old && key_waits_behind_kept(batch, event, &event->old_key)) ||
+		(event->has_new && key_waits_behind_kept(batch, event, &event->new_key));
+}
 
-	foreach(cell, batch->kept)
-	{
-		const Event *other = lfirst(cell);
-
-		if (other->funnel_id != event->funnel_id)
-			continue;
-		if ((event->has_old && other->has_old && lf_key_equal(&event->old_key, &other->old_key)) ||
-			(event->has_old && other->has_new && lf_key_equal(&event->old_key, &other->new_key)) ||
-			(event->has_new && other->has_old && lf_key_equal(&event->new_key, &other->old_key)) ||
-			(event->has_new && other->has_new && lf_key_equal(&event->new_key, &other->new_key)))
-			return true;
-	}
-	return false;
+static void
+keep(Batch *batch, Event *event)
+{
+	if (batch->kept == NIL)
+		batch->kept_by_key = make_index();
+	batch->kept = lappend(batch->kept, event);
+	index_keys(batch->kept_by_key, event, index_event);
 }
 
 /* What is journalled although the journal has its key in the funnel. */
@@ -580,10 +620,10 @@ write_batch(Batch *batch, Force force)
 		CHECK_FOR_INTERRUPTS();
 		if (funnel == NULL)
 			continue;
-		if ((batch->kept != NIL && waits_behind_kept(batch, event)) ||
+		if (waits_behind_kept(batch, event) ||
 			!lf_moves_write(batch->writer, funnel, event, e->lead, e->old_lead,
 							force == FORCE_ALL || (force == FORCE_SAME_KEY && event->has_old && e->old_lead == NULL)))
-			batch->kept = lappend(batch->kept, event);
+			keep(batch, event);
 	}
 	wait_for_keys(batch->kept);
 	lf_journal_write(batch->writer);
@@ -591,18 +631,20 @@ write_batch(Batch *batch, Force force)
 
 /* ---------- keys that are taken ---------- */
 
-/* Another event of the batch gives the lead the key that this one takes from it. */
+/* Another event that waits on gives the lead the key that this one takes from it. */
 static bool
-comes_from_batch(const Event *event, const List *events)
+comes_from_kept(const Batch *batch, const Event *event)
 {
-	const ListCell *cell;
+	ListCell   *cell;
 
-	foreach(cell, events)
+	if (!event->old_is_ours)
+		return false;
+	foreach(cell, kept_with_key(batch, event, &event->old_key))
 	{
 		const Event *other = lfirst(cell);
 
-		if (other != event && other->has_new && event->old_is_ours &&
-			other->new_cmin == event->old_cmin && lf_key_equal(&other->new_key, &event->old_key))
+		if (other != event && other->has_new && other->new_cmin == event->old_cmin &&
+			lf_key_equal(&other->new_key, &event->old_key))
 			return true;
 	}
 	return false;
@@ -626,7 +668,7 @@ park_keys(Batch *batch)
 		MemoryContext previous;
 
 		if (!lf_event_changes_key(event) || !event->old.live || !event->new.live ||
-			comes_from_batch(event, batch->kept))
+			comes_from_kept(batch, event))
 			continue;
 		previous = MemoryContextSwitchTo(queue.cxt);
 		parked.key = cstring_to_text(psprintf("\001parked " UINT64_FORMAT, event->serial));
@@ -842,7 +884,7 @@ take_due(Batch *batch, FlushMode mode)
 			if (is_waiting(event))
 				queue.nwaiting--;
 			if (queue.by_key != NULL && batch->count < queue.count)
-				index_keys(event, unindex_event);
+				index_in_queue(event, unindex_event);
 		}
 		else
 			queue.events[left++] = event;
@@ -866,7 +908,7 @@ put_back(List *events)
 		queue.events[queue.count++] = event;
 		queue.nwaiting++;
 		if (queue.by_key != NULL)
-			index_keys(event, index_event);
+			index_in_queue(event, index_event);
 	}
 }
 
