@@ -171,6 +171,18 @@ partition_of_funnel(RangeVar *relation)
 	return relid;
 }
 
+/* The history belongs to who owned the table last, by the name that the role has now. */
+static void
+follow_owner(Oid relid)
+{
+	static const Oid types[] = {REGCLASSOID};
+	Datum		value = ObjectIdGetDatum(relid);
+	FunnelRow	row;
+
+	if (lf_funnel_row_by_relation(relid, &row) && row.relation == relid)
+		lf_call_as_owner("_follow_owner", 1, types, &value);
+}
+
 /* Partitions that are about to be dropped: their leads are gone then. */
 static void
 before_drop(DropStmt *stmt)
@@ -181,14 +193,18 @@ before_drop(DropStmt *stmt)
 		return;
 	foreach(cell, stmt->objects)
 	{
-		Oid			relid = partition_of_funnel(makeRangeVarFromNameList(lfirst_node(List, cell)));
+		RangeVar   *name = makeRangeVarFromNameList(lfirst_node(List, cell));
+		Oid			relid = RangeVarGetRelid(name, NoLock, true);
 
 		/*
 		 * DROP itself asks for the owner's right, of the table or its schema;
 		 * who may not drop must not journal
 		 */
-		if (OidIsValid(relid) &&
-			(lf_owns_relation(relid, GetUserId()) || lf_owns_schema(get_rel_namespace(relid), GetUserId())))
+		if (!OidIsValid(relid) ||
+			!(lf_owns_relation(relid, GetUserId()) || lf_owns_schema(get_rel_namespace(relid), GetUserId())))
+			continue;
+		follow_owner(relid);
+		if (OidIsValid(partition_of_funnel(name)))
 			for_each_leaf(relid, AccessExclusiveLock, leads_are_deleted);
 	}
 }

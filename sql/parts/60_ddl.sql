@@ -178,6 +178,10 @@ BEGIN
     JOIN pg_namespace AS n ON n.oid = x.extnamespace
     JOIN pg_roles AS o ON o.oid = x.extowner
     WHERE x.extname = 'lead_funnel';
+    IF command <> 'DROP EXTENSION' THEN
+        -- lead tables may go along: their history to the names that their owners have now
+        PERFORM lead_funnel._follow_owner(f.relation) FROM lead_funnel.funnel AS f WHERE f.relation IS NOT NULL;
+    END IF;
     IF NOT (CASE command
                -- who may not drop it is told so by the server
                WHEN 'DROP EXTENSION' THEN 'lead_funnel' = ANY (names) AND pg_has_role(lead_funnel._caller(), e.extowner, 'USAGE')

@@ -88,6 +88,38 @@ SET ROLE regress_hd_owner;
 DROP TABLE leads;
 RESET ROLE;
 
+-- the history of a table that is dropped belongs to its owner, whatever the name of that role was before
+CREATE ROLE regress_hd_a;
+GRANT USAGE, CREATE ON SCHEMA hd TO regress_hd_a;
+CREATE SCHEMA hd_a AUTHORIZATION regress_hd_a;
+SET ROLE regress_hd_a;
+CREATE TABLE kept1 (id int PRIMARY KEY, stage lead_stage DEFAULT 'lead');
+CREATE TABLE hd_a.kept2 (id int PRIMARY KEY, stage lead_stage DEFAULT 'lead');
+CREATE TABLE kept3 (id int PRIMARY KEY, stage lead_stage DEFAULT 'lead');
+SELECT lead_funnel.attach('kept1', 'stage'), lead_funnel.attach('hd_a.kept2', 'stage'), lead_funnel.attach('kept3', 'stage');
+INSERT INTO kept1 VALUES (1, 'lead');
+INSERT INTO hd_a.kept2 VALUES (1, 'lead');
+INSERT INTO kept3 VALUES (1, 'lead');
+RESET ROLE;
+ALTER ROLE regress_hd_a RENAME TO regress_hd_b;
+CREATE ROLE regress_hd_a;
+SET client_min_messages = warning;
+SET ROLE regress_hd_b;
+DROP TABLE kept1;
+DROP SCHEMA hd_a CASCADE;
+SET client_min_messages = error;
+DROP OWNED BY regress_hd_b;
+SET client_min_messages = warning;
+SELECT funnel, count(*) FROM lead_funnel.funnel_history WHERE lead IS NOT NULL GROUP BY 1 ORDER BY 1;
+SET ROLE regress_hd_a;
+SELECT lead_funnel.detach('kept1', purge => true);
+SET ROLE regress_hd_b;
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{kept1,kept2,kept3}'::name[]) f;
+RESET ROLE;
+DROP OWNED BY regress_hd_a, regress_hd_b;
+DROP ROLE regress_hd_a, regress_hd_b;
+RESET client_min_messages;
+
 -- a domain's checks are not run for whoever scores a row, wherever the domain is
 CREATE FUNCTION ran() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'the check has run as %', current_user; RETURN true; END $$;
 CREATE DOMAIN tag AS text CHECK (ran());
