@@ -339,7 +339,10 @@ effective_time(const Funnel *funnel, Event *event, const Lead *lead)
 	if (TIMESTAMP_NOT_FINITE(given) || given < LF_FIRST_TIME ||
 		(given > now && given > GetCurrentTimestamp() + LF_FUTURE_TOLERANCE))
 	{
-		/* let pass or not, nothing takes effect in the future, or before the calendar begins */
+		/*
+		 * let pass or not, nothing takes effect in the future, or before the
+		 * calendar begins
+		 */
 		handle_breach(funnel, event, &move, LF_BREACH_TIME);
 		return now;
 	}
