@@ -366,8 +366,8 @@ BEGIN
                   DETAIL = 'It says when a day begins.',
                   HINT = 'Give a name such as timezone => ''Europe/Berlin''.';
     END IF;
-    -- CET is a place's zone to SET timezone, and winter time all year round to AT TIME ZONE
-    IF upper(timezone) NOT IN ('UTC', 'GMT', 'UCT', 'ZULU', 'Z', 'EST', 'MST', 'HST')
+    -- CET is a place's zone to SET timezone, and winter time all year round to AT TIME ZONE; EST may be Australian
+    IF upper(timezone) NOT IN ('UTC', 'GMT', 'UCT', 'ZULU', 'Z')
        AND EXISTS (SELECT FROM pg_timezone_abbrevs AS z WHERE z.abbrev = upper(timezone)) THEN
         RAISE EXCEPTION 'time zone "%" is an abbreviation', timezone
             USING ERRCODE = 'invalid_parameter_value',

@@ -108,6 +108,7 @@ SELECT ae($$'ae_lead', 'stage', preset => 'Classic'$$);
 SELECT ae($$'ae_lead', 'stage', mode => 'watch'$$);
 SELECT ae($$'ae_lead', 'stage', timezone => 'Mars/Olympus'$$);
 SELECT ae($$'ae_lead', 'stage', timezone => 'CEST'$$);
+SELECT ae($$'ae_lead', 'stage', timezone => 'EST'$$);
 SELECT ae($$'ae_lead', 'stage', timezone => ''$$);
 SELECT ae_try($$SELECT lead_funnel.attach('ae_lead', 'stage', funnel => '')$$);
 
