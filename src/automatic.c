@@ -180,7 +180,10 @@ lf_automatic_copy(const AutomaticMove *move)
 typedef struct Note
 {
 	struct Note *next;			/* of the same hash value */
+	struct Note *older;			/* in the order in which they were made */
+	struct Note *newer;
 	Oid			relid;
+	Oid			root;
 	CommandId	cid;
 	SubTransactionId subid;
 	LeadKey		key;
@@ -196,9 +199,10 @@ typedef struct NoteEntry
 /* In a context of the transaction's. */
 static MemoryContext notes_cxt = NULL;
 static HTAB *notes = NULL;
+static Note *newest = NULL;
 static int64 count = 0;
 
-/* From so many on they are looked at for those that will not be asked for. */
+/* From so many on they are looked at for those that earlier statements have left. */
 #define LF_PURGE_AT 1000
 static int64 purge_at = LF_PURGE_AT;
 
@@ -224,6 +228,12 @@ hash_note(Oid relid, const LeadKey *key, CommandId cid)
 static void
 free_note(Note *note)
 {
+	if (note->newer != NULL)
+		note->newer->older = note->older;
+	else
+		newest = note->older;
+	if (note->older != NULL)
+		note->older->newer = note->newer;
 	if (note->key.key != NULL)
 		pfree(note->key.key);
 	if (note->move->status != NULL)
@@ -266,7 +276,7 @@ unlink_note(Oid relid, const LeadKey *key, CommandId cid)
 }
 
 void
-lf_automatic_note(Oid relid, const LeadKey *key, const AutomaticMove *move)
+lf_automatic_note(Oid relid, Oid root, const LeadKey *key, const AutomaticMove *move)
 {
 	CommandId	cid = lf_automatic_command();
 	Note	   *note = unlink_note(relid, key, cid);
@@ -293,7 +303,13 @@ lf_automatic_note(Oid relid, const LeadKey *key, const AutomaticMove *move)
 		entry->notes = NULL;
 	previous = MemoryContextSwitchTo(notes_cxt);
 	note = palloc(sizeof(Note));
+	note->newer = NULL;
+	note->older = newest;
+	if (newest != NULL)
+		newest->newer = note;
+	newest = note;
 	note->relid = relid;
+	note->root = root;
 	note->cid = cid;
 	note->subid = GetCurrentSubTransactionId();
 	note->key = lf_key_copy(key);
@@ -348,32 +364,57 @@ remove_notes(bool (*test) (const Note *note, const void *arg), const void *arg)
 	}
 }
 
-/* The table is open in one statement at most, which is the one that is ending. */
-static bool
-is_left_over(const Note *note, const void *arg)
+/* In how many places the table is open: once at least in each statement that writes it. */
+static int
+times_open(Oid relid)
 {
-	Relation	rel = RelationIdGetRelation(note->relid);
-	int			refcnt;
+	Relation	rel = RelationIdGetRelation(relid);
+	int			result;
 
 	if (rel == NULL)
-		return true;
-	refcnt = rel->rd_refcnt - 1;
+		return 0;
+	result = rel->rd_refcnt - 1;
 	RelationClose(rel);
-	return refcnt <= 1;
+	return result;
 }
 
-void
-lf_automatic_purge(void)
+/* No statement is at work on the table. */
+static bool
+is_of_closed_table(const Note *note, const void *arg)
 {
-	if (count < purge_at)
-		return;
-	remove_notes(is_left_over, NULL);
+	return times_open(note->relid) == 0;
+}
+
+/*
+ * The notes of the statement that ends and of those within it are the newest
+ * ones.  Those within it have ended, too.  A query may be made of several
+ * statements by WITH: if it has the table open once, this is the only one.
+ * Notes of statements around it, which go on, and of earlier ones cannot be
+ * told apart while their table is open.
+ */
+void
+lf_automatic_purge(Oid root)
+{
+	CommandId	cid = lf_automatic_command();
+	bool		is_only = times_open(root) <= 1;
+
+	for (Note *note = newest, *older; note != NULL && note->cid >= cid; note = older)
+	{
+		older = note->older;
+		if (note->cid > cid || (is_only && note->root == root && times_open(note->relid) <= 1))
+			free_note(unlink_note(note->relid, &note->key, note->cid));
+	}
+	if (count >= purge_at)
+	{
+		remove_notes(is_of_closed_table, NULL);
+		purge_at = Max(LF_PURGE_AT, 2 * count);
+	}
 	if (count == 0)
 	{
 		MemoryContextDelete(notes_cxt);
 		notes = NULL;
+		newest = NULL;
 	}
-	purge_at = Max(LF_PURGE_AT, 2 * count);
 }
 
 void
@@ -381,6 +422,7 @@ lf_automatic_forget(void)
 {
 	notes = NULL;
 	notes_cxt = NULL;
+	newest = NULL;
 	count = 0;
 	purge_at = LF_PURGE_AT;
 }

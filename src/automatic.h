@@ -47,7 +47,7 @@ extern Datum lf_automatic_status(const Funnel *funnel, LeadStage stage);
  * Between the triggers before and after the write of a row: notes what follows
  * from it, in place of what was noted for the lead in this command.
  */
-extern void lf_automatic_note(Oid relid, const LeadKey *key, const AutomaticMove *move);
+extern void lf_automatic_note(Oid relid, Oid root, const LeadKey *key, const AutomaticMove *move);
 
 /* Whether anything is noted. */
 extern bool lf_automatic_is_noted(void);
@@ -60,8 +60,8 @@ extern CommandId lf_automatic_command(void);
 
 extern AutomaticMove *lf_automatic_copy(const AutomaticMove *move);
 
-/* Notes of rows that were not written in the end. */
-extern void lf_automatic_purge(void);
+/* A statement on a table of the tree ends: removes the notes of rows that it has not written in the end. */
+extern void lf_automatic_purge(Oid root);
 extern void lf_automatic_forget(void);
 extern void lf_automatic_drop(SubTransactionId subid);
 extern void lf_automatic_hand_over(SubTransactionId subid, SubTransactionId parent);

@@ -55,6 +55,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -322,8 +323,7 @@ lf_ledger_forget(void)
 	hash_seq_init(&status, funnels);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (entry->funnel != NULL)
-			entry->funnel->users = 0;
+		entry->funnel->users = 0;
 	}
 }
 
@@ -348,6 +348,9 @@ read_funnel(const NameData *name)
 	Snapshot	snapshot;
 	FunnelRow	row;
 	AttrNumber	attnum;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
 
 	f->cxt = cxt;
 	f->name = *name;
@@ -366,7 +369,15 @@ read_funnel(const NameData *name)
 	f->relid = row.relation;
 	f->tz = row.tz;
 	f->key_column = row.key_column;
-	f->key_type = getBaseType(get_atttype(row.relation, attnum));
+	get_atttypetypmodcoll(row.relation, attnum, &type, &typmod, &collation);
+	if (OidIsValid(collation) && !get_collation_isdeterministic(collation))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("events of leads need a key column with a deterministic collation"),
+				 errdetail("Column \"%s\" of table %s takes different strings for the same key; the ledger of events does not.",
+						   NameStr(row.key_column), get_rel_name(row.relation)),
+				 errhint("Give the column another collation, such as \"C\".")));
+	f->key_type = getBaseType(type);
 	f->zone = pstrdup(pg_get_timezone_name(row.tz));
 	snapshot = lf_fresh_snapshot();
 	PushActiveSnapshot(snapshot);
@@ -380,12 +391,14 @@ read_funnel(const NameData *name)
 
 /* The funnel, to be closed, its lead table locked against changes of what is read here. */
 static LedgerFunnel *
-open_funnel(const char *name)
+open_funnel(const char *name, const char *command)
 {
 	NameData	key;
 	FunnelEntry *entry;
 	bool		found;
 
+	PreventCommandIfReadOnly(command);
+	PreventCommandIfParallelMode(command);
 	if (funnels == NULL)
 	{
 		HASHCTL		ctl;
@@ -396,14 +409,12 @@ open_funnel(const char *name)
 		funnels = hash_create("lead_funnel ledgers", 16, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	}
 	namestrcpy(&key, name);
-	entry = hash_search(funnels, &key, HASH_ENTER, &found);
-	if (!found)
-		entry->funnel = NULL;
 	for (;;)
 	{
 		uint64		generation = lf_score_generation;
 
-		if (entry->funnel == NULL || entry->funnel->generation != generation)
+		entry = hash_search(funnels, &key, HASH_FIND, NULL);
+		if (entry == NULL || entry->funnel->generation != generation)
 		{
 			LedgerFunnel *fresh;
 
@@ -412,7 +423,9 @@ open_funnel(const char *name)
 			fresh = read_funnel(&key);
 			fresh->generation = generation;
 			MemoryContextSetParent(fresh->cxt, CacheMemoryContext);
-			if (entry->funnel != NULL)
+			/* only now: who makes names up leaves nothing behind */
+			entry = hash_search(funnels, &key, HASH_ENTER, &found);
+			if (found)
 				retire(entry->funnel);
 			entry->funnel = fresh;
 		}
@@ -1152,7 +1165,7 @@ key_of_text(const LedgerFunnel *f, const char *string)
 Datum
 lf_record_event_text(PG_FUNCTION_ARGS)
 {
-	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)));
+	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)), "record_event()");
 	LeadKey		key = key_of_text(f, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 
 	return record_event(fcinfo, f, &key);
@@ -1162,7 +1175,7 @@ lf_record_event_text(PG_FUNCTION_ARGS)
 Datum
 lf_record_event_int8(PG_FUNCTION_ARGS)
 {
-	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)));
+	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)), "record_event()");
 	LeadKey		key = {.is_integer = true,.id = PG_GETARG_INT64(1)};
 
 	if (!key_is_integer(f))
@@ -1174,7 +1187,7 @@ lf_record_event_int8(PG_FUNCTION_ARGS)
 Datum
 lf_record_event_uuid(PG_FUNCTION_ARGS)
 {
-	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)));
+	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)), "record_event()");
 	LeadKey		key = key_of_text(f, DatumGetCString(DirectFunctionCall1(uuid_out, PG_GETARG_DATUM(1))));
 
 	return record_event(fcinfo, f, &key);
@@ -1221,7 +1234,7 @@ refold_columns(LedgerFunnel *f, Ledger *ledger, const LeadKey *lead, int64 one, 
 Datum
 lf_delete_event(PG_FUNCTION_ARGS)
 {
-	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)));
+	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)), "delete_event()");
 	text	   *external_id = PG_GETARG_TEXT_PP(1);
 	text	   *source = PG_GETARG_TEXT_PP(2);
 	Ledger		ledger = open_ledger();
@@ -1254,7 +1267,7 @@ lf_correct_event(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
-	f = open_funnel(NameStr(*PG_GETARG_NAME(0)));
+	f = open_funnel(NameStr(*PG_GETARG_NAME(0)), "correct_event()");
 	external_id = PG_GETARG_TEXT_PP(1);
 	source = PG_GETARG_TEXT_PP(2);
 	ledger = open_ledger();

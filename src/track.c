@@ -151,6 +151,8 @@ check_other_writers(const TriggerData *trigdata)
 {
 	const TriggerDesc *desc = trigdata->tg_relation->trigdesc;
 	const Trigger *other = NULL;
+	Oid			stamp = InvalidOid;
+	const char *name;
 	bool		has_columns = false;
 
 	if (!desc->trig_update_before_row)
@@ -162,15 +164,23 @@ check_other_writers(const TriggerData *trigdata)
 		if (strcmp(trigger->tgname, "lead_funnel_track_update") == 0)
 			has_columns = trigger->tgnattr > 0;
 		else if (TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_BEFORE(trigger->tgtype) &&
-				 TRIGGER_FOR_UPDATE(trigger->tgtype) &&
-				 !(strcmp(trigger->tgname, "lead_funnel_stamp") == 0 && lf_is_own_function(trigger->tgfoid)))
-			other = trigger;
+				 TRIGGER_FOR_UPDATE(trigger->tgtype))
+		{
+			if (strcmp(trigger->tgname, "lead_funnel_stamp") == 0)
+				stamp = trigger->tgfoid;
+			else
+				other = trigger;
+		}
 	}
-	if (other != NULL && has_columns)
+	if (!has_columns)
+		return;
+	/* a look into the catalogs may make another description of the triggers */
+	name = other != NULL ? pstrdup(other->tgname) : "lead_funnel_stamp";
+	if (other != NULL || (OidIsValid(stamp) && !lf_is_own_function(stamp)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("trigger \"%s\" of table \"%s\" may change leads unseen",
-						other->tgname, RelationGetRelationName(trigdata->tg_relation)),
+						name, RelationGetRelationName(trigdata->tg_relation)),
 				 errdetail("It was created while the event triggers of lead_funnel did not fire."),
 				 errhint("Call lead_funnel.resume() for the funnel of the table.")));
 }
@@ -183,7 +193,13 @@ lf_flush(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_UPDATE(((TriggerData *) fcinfo->context)->tg_event))
 		check_other_writers((TriggerData *) fcinfo->context);
 	lf_track_flush();
-	lf_automatic_purge();
+	if (lf_automatic_is_noted())
+	{
+		Oid			relid = RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation);
+		Funnel	   *funnel = lf_funnel_lookup(relid);
+
+		lf_automatic_purge(funnel != NULL ? funnel->root : relid);
+	}
 	return PointerGetDatum(NULL);
 }
 
@@ -219,7 +235,8 @@ has_key(const Funnel *funnel, TupleTableSlot *slot)
 
 /*
  * An UPDATE that takes a row to another partition writes it by a DELETE and an
- * INSERT.  The triggers of the INSERT follow those of the UPDATE at once.
+ * INSERT.  The triggers of the INSERT follow those of the UPDATE; other
+ * triggers may run statements in between, which have higher command numbers.
  */
 typedef struct LastUpdate
 {
@@ -229,34 +246,67 @@ typedef struct LastUpdate
 	LeadKey		key;			/* a text is kept in TopMemoryContext */
 } LastUpdate;
 
-static LastUpdate last_update;
+/* Of each statement at work the last one, in the order of commands; and of some that have ended. */
+#define LF_LAST_UPDATES 64
+static LastUpdate last_updates[LF_LAST_UPDATES];
+static int	nlast_updates = 0;
+
+static void
+drop_last_update(int i)
+{
+	if (last_updates[i].key.key != NULL)
+		pfree(last_updates[i].key.key);
+	nlast_updates--;
+	memmove(&last_updates[i], &last_updates[i + 1], (nlast_updates - i) * sizeof(LastUpdate));
+}
+
+/* That of the statement at work; NULL if there is none.  Statements within it have ended. */
+static LastUpdate *
+last_update_of(CommandId cid)
+{
+	while (nlast_updates > 0 && last_updates[nlast_updates - 1].cid > cid)
+		drop_last_update(nlast_updates - 1);
+	if (nlast_updates > 0 && last_updates[nlast_updates - 1].cid == cid)
+		return &last_updates[nlast_updates - 1];
+	return NULL;
+}
 
 void
 lf_track_forget(void)
 {
-	last_update.root = InvalidOid;
+	while (nlast_updates > 0)
+		drop_last_update(nlast_updates - 1);
 }
 
 static void
 remember_update(const Funnel *funnel, const LeadKey *key)
 {
+	CommandId	cid = lf_automatic_command();
+	LastUpdate *last = last_update_of(cid);
 	MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
+	LeadKey		copy = lf_key_copy(key);
 
-	if (last_update.key.key != NULL)
-		pfree(last_update.key.key);
-	last_update.key.key = NULL;
-	last_update.key = lf_key_copy(key);
-	last_update.relid = funnel->relid;
-	last_update.root = funnel->root;
-	last_update.cid = lf_automatic_command();
 	MemoryContextSwitchTo(previous);
+	if (last != NULL)
+		drop_last_update(last - last_updates);
+	else if (nlast_updates == LF_LAST_UPDATES)
+		drop_last_update(0);
+	last = &last_updates[nlast_updates++];
+	last->relid = funnel->relid;
+	last->root = funnel->root;
+	last->cid = cid;
+	last->key = copy;
 }
 
-static bool
-is_second_half(const Funnel *funnel, const LeadKey *key)
+/* The UPDATE of which the INSERT of this row is the second half, or NULL. */
+static LastUpdate *
+first_half(const Funnel *funnel, const LeadKey *key)
 {
-	return last_update.root == funnel->root && last_update.relid != funnel->relid &&
-		last_update.cid == lf_automatic_command() && lf_key_equal(&last_update.key, key);
+	LastUpdate *last = last_update_of(lf_automatic_command());
+
+	if (last == NULL || last->root != funnel->root || last->relid == funnel->relid || !lf_key_equal(&last->key, key))
+		return NULL;
+	return last;
 }
 
 /* The moves that follow from the write of the row, which are noted for the trigger after it. */
@@ -265,6 +315,7 @@ automatic_moves(const Funnel *funnel, const TriggerData *trigdata, TupleTableSlo
 {
 	bool		is_partition = trigdata->tg_relation->rd_rel->relispartition;
 	AutomaticMove *result;
+	LastUpdate *half;
 	LeadKey		key;
 
 	if (!funnel->has_automatic || !has_key(funnel, new))
@@ -272,11 +323,12 @@ automatic_moves(const Funnel *funnel, const TriggerData *trigdata, TupleTableSlo
 	if (is_partition && old == NULL)
 	{
 		lf_lead_key(funnel, new, &key);
-		if (is_second_half(funnel, &key))
+		half = first_half(funnel, &key);
+		if (half != NULL)
 		{
 			/* decided already */
-			lf_automatic_note(funnel->relid, &key, lf_automatic_take(last_update.relid, &key, last_update.cid));
-			last_update.root = InvalidOid;
+			lf_automatic_note(funnel->relid, funnel->root, &key, lf_automatic_take(half->relid, &key, half->cid));
+			drop_last_update(half - last_updates);
 			return NULL;
 		}
 	}
@@ -289,7 +341,7 @@ automatic_moves(const Funnel *funnel, const TriggerData *trigdata, TupleTableSlo
 	if (result != NULL)
 		result->has_given = lf_lead_time(funnel, new, LF_COL_ENTERED, &result->given) &&
 			!(old != NULL && has_time(funnel, old, result->given));
-	lf_automatic_note(funnel->relid, &key, result);
+	lf_automatic_note(funnel->relid, funnel->root, &key, result);
 	return result;
 }
 

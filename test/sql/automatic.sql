@@ -443,6 +443,57 @@ INSERT INTO halves VALUES (5, 'us', 'lead', 90);
 INSERT INTO halves VALUES (6, 'us', 'lead', 90);
 SELECT id, stage, score FROM halves ORDER BY id;
 
+-- in the middle of a large statement one on another table, or partition, ends
+CREATE TABLE other (id int PRIMARY KEY, stage text NOT NULL DEFAULT 'lead');
+CREATE TABLE large (id int PRIMARY KEY, stage text NOT NULL DEFAULT 'lead', score int);
+CREATE TABLE large_parts (id int PRIMARY KEY, stage text NOT NULL DEFAULT 'lead', score int) PARTITION BY RANGE (id);
+CREATE TABLE large_parts1 PARTITION OF large_parts FOR VALUES FROM (0) TO (100000);
+CREATE TABLE large_parts2 PARTITION OF large_parts FOR VALUES FROM (100000) TO (200000);
+SELECT lead_funnel.attach('large', 'stage', score_column => 'score'), lead_funnel.attach('other', 'stage'), lead_funnel.attach('large_parts', 'stage', score_column => 'score');
+SELECT lead_funnel.allow(f, 'lead', 'mql', automatic => true, min_score => 50), lead_funnel.allow(f, 'mql', 'sal', automatic => true, min_score => 50)
+FROM unnest('{large,large_parts}'::name[]) f;
+CREATE FUNCTION log_other(i int) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN IF i % 700 = 0 THEN INSERT INTO other SELECT coalesce(max(id), 0) + 1 FROM other; END IF; RETURN 60; END $$;
+CREATE FUNCTION log_self() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN IF NEW.id % 700 = 0 AND NEW.id < 100000 THEN INSERT INTO large_parts VALUES (100000 + NEW.id, 'lead', 60); END IF; RETURN NEW; END $$;
+CREATE TRIGGER log_self BEFORE INSERT ON large_parts FOR EACH ROW EXECUTE FUNCTION log_self();
+INSERT INTO large SELECT g, 'lead', log_other(g) FROM generate_series(1, 1500) g;
+INSERT INTO large_parts SELECT g, 'lead', 60 FROM generate_series(1, 1500) g;
+SELECT from_stage, to_stage, origin, count(*) FROM history('large') GROUP BY 1, 2, 3 ORDER BY 1 NULLS FIRST;
+SELECT from_stage, to_stage, origin, count(*) FROM history('large_parts') GROUP BY 1, 2, 3 ORDER BY 1 NULLS FIRST;
+SELECT lead_funnel.allow('large', 'sal', 'lead');
+UPDATE large SET stage = 'lead', score = 0;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+UPDATE large SET score = log_other(id) WHERE id > 0;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+SELECT from_stage, to_stage, origin, count(*) FROM history('large') GROUP BY 1, 2, 3 ORDER BY 1 NULLS FIRST, 2, 3;
+-- and notes of rows that are not written in the end do not stay
+CREATE FUNCTION skip_all() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER zz_skip BEFORE INSERT ON large FOR EACH ROW EXECUTE FUNCTION skip_all();
+BEGIN;
+DO $$ BEGIN FOR i IN 1 .. 20 LOOP INSERT INTO large SELECT g, 'lead', 60 FROM generate_series(10001, 12000) g; INSERT INTO other VALUES (1000 + i, 'lead'); END LOOP; END $$;
+SELECT coalesce(sum(total_bytes), 0) < 1000000 AS is_little FROM pg_backend_memory_contexts WHERE name = 'lead_funnel automatic moves';
+COMMIT;
+SELECT f, v.* FROM unnest('{large,large_parts,other}'::name[]) f, lead_funnel.verify(f) v;
+
+-- another lead is updated between the halves of an UPDATE that takes a row to another partition: what was sent back stays
+CREATE TABLE moved (id int, region int, stage text NOT NULL DEFAULT 'lead', score int, note text, PRIMARY KEY (id, region)) PARTITION BY RANGE (region);
+CREATE TABLE moved1 PARTITION OF moved FOR VALUES FROM (0) TO (10);
+CREATE TABLE moved2 PARTITION OF moved FOR VALUES FROM (10) TO (20);
+SELECT lead_funnel.attach('moved', 'stage', key_column => 'id', score_column => 'score');
+SELECT lead_funnel.allow('moved', 'lead', 'mql', automatic => true, min_score => 50), lead_funnel.allow('moved', 'mql', 'lead');
+INSERT INTO moved VALUES (1, 1, 'lead', 60), (2, 1, 'lead', 60), (9, 1, 'lead', 0);
+UPDATE moved SET stage = 'lead' WHERE id IN (1, 2);
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN IF pg_trigger_depth() = 1 AND NEW.note = 'n' THEN UPDATE moved SET note = 'touched' WHERE id = 9; END IF; RETURN NEW; END $$;
+CREATE TRIGGER zz_touch BEFORE UPDATE ON moved FOR EACH ROW EXECUTE FUNCTION touch();
+UPDATE moved SET region = 11 WHERE id = 1;
+UPDATE moved SET region = 11, note = 'n' WHERE id = 2;
+SELECT id, region, stage, note FROM moved ORDER BY id;
+SELECT * FROM lead_funnel.verify('moved');
+
 -- the end
 DROP OWNED BY au_writer;
 DROP ROLE au_writer;

@@ -184,6 +184,12 @@ CREATE TRIGGER hot AFTER UPDATE OF warmth ON inner_leads FOR EACH ROW EXECUTE FU
 SELECT count(lead_funnel.record_event('inner_leads', g, 'form', '2026-01-02', 'f' || g)) FROM generate_series(1, 20) g;
 SELECT * FROM lead_funnel.verify_engagement('inner_leads');
 SELECT count(*) FROM lead_funnel.lead_events WHERE funnel = 'inner_leads';
+BEGIN READ ONLY;
+SELECT lead_funnel.record_event('inner_leads', 1, 'form', '2026-01-02', 'read only');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT lead_funnel.delete_event('inner_leads', 'e1');
+ROLLBACK;
 DEALLOCATE ALL;
 DROP TRIGGER hot ON inner_leads;
 -- the column gets another name, and goes
@@ -193,6 +199,13 @@ SELECT * FROM lead_funnel.verify_engagement('inner_leads');
 ALTER TABLE inner_leads DROP COLUMN heat;
 SELECT lead_funnel.record_event('inner_leads', 1, 'form', '2026-01-02', 'dropped');
 SELECT lead_funnel.set_engagement_column('inner_leads', NULL), lead_funnel.record_event('inner_leads', 1, 'form', '2026-01-02', 'dropped');
+-- a key of which several strings are the same
+CREATE COLLATION ev_ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE ci (id text COLLATE ev_ci PRIMARY KEY, stage lead_stage DEFAULT 'lead');
+SELECT lead_funnel.attach('ci', 'stage'), lead_funnel.set_scoring('ci', 'ev_inner');
+INSERT INTO ci VALUES ('ABC');
+SELECT lead_funnel.record_event('ci', 'abc', 'form', '2026-01-01', 'e1');
+SELECT lead_funnel.detach('ci', purge => true);
 SELECT lead_funnel.detach('inner_leads', purge => true), lead_funnel.drop_model('ev_inner');
 SET ROLE ev_owner;
 
