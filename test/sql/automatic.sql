@@ -478,6 +478,16 @@ SELECT coalesce(sum(total_bytes), 0) < 1000000 AS is_little FROM pg_backend_memo
 COMMIT;
 SELECT f, v.* FROM unnest('{large,large_parts,other}'::name[]) f, lead_funnel.verify(f) v;
 
+-- two statements in one query, of which one ends before the rows of the other have had their triggers
+DROP TRIGGER zz_skip ON large;
+UPDATE large SET stage = 'lead', score = 0 WHERE id <= 3;
+WITH i AS (INSERT INTO large SELECT g, 'lead', 60 FROM generate_series(20001, 20003) g RETURNING id)
+UPDATE large SET score = 70 WHERE id <= 3;
+SELECT lead_id, string_agg(coalesce(from_stage, '') || '>' || to_stage || ' ' || origin, ', ' ORDER BY move DESC) FILTER (WHERE later < 3) AS last_moves
+FROM (SELECT lead_id, move, from_stage, to_stage, origin, (SELECT count(*) FROM lead_funnel.funnel_history l WHERE l.funnel = 'large' AND l.lead_id = h.lead_id AND l.move > h.move) AS later
+      FROM lead_funnel.funnel_history h WHERE funnel = 'large' AND (lead_id <= 3 OR lead_id > 20000)) h
+GROUP BY 1 ORDER BY 1;
+
 -- another lead is updated between the halves of an UPDATE that takes a row to another partition: what was sent back stays
 CREATE TABLE moved (id int, region int, stage text NOT NULL DEFAULT 'lead', score int, note text, PRIMARY KEY (id, region)) PARTITION BY RANGE (region);
 CREATE TABLE moved1 PARTITION OF moved FOR VALUES FROM (0) TO (10);
