@@ -488,6 +488,12 @@ FROM (SELECT lead_id, move, from_stage, to_stage, origin, (SELECT count(*) FROM 
       FROM lead_funnel.funnel_history h WHERE funnel = 'large' AND (lead_id <= 3 OR lead_id > 20000)) h
 GROUP BY 1 ORDER BY 1;
 
+-- a partition is written by its own name, and the whole table in the middle of that
+CREATE FUNCTION log_root(i int) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN IF i % 700 = 0 THEN INSERT INTO large_parts VALUES (150000 + i, 'lead', 60); END IF; RETURN 60; END $$;
+INSERT INTO large_parts1 SELECT 20000 + g, 'lead', log_root(g) FROM generate_series(1, 1500) g;
+SELECT from_stage, to_stage, origin, count(*) FROM lead_funnel.funnel_history WHERE funnel = 'large_parts' AND lead_id BETWEEN 20001 AND 21500 GROUP BY 1, 2, 3 ORDER BY 1 NULLS FIRST;
+
 -- another lead is updated between the halves of an UPDATE that takes a row to another partition: what was sent back stays
 CREATE TABLE moved (id int, region int, stage text NOT NULL DEFAULT 'lead', score int, note text, PRIMARY KEY (id, region)) PARTITION BY RANGE (region);
 CREATE TABLE moved1 PARTITION OF moved FOR VALUES FROM (0) TO (10);
