@@ -336,7 +336,7 @@ effective_time(const Funnel *funnel, Event *event, const Lead *lead)
 	}
 	move.given = given;
 	move.earliest = earliest;
-	if (TIMESTAMP_NOT_FINITE(given) || given < LF_FIRST_TIME ||
+	if (given < LF_FIRST_TIME ||
 		(given > now && given > GetCurrentTimestamp() + LF_FUTURE_TOLERANCE))
 	{
 		/*
