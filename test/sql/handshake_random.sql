@@ -37,11 +37,12 @@ CREATE SEQUENCE new_key START 101;
 CREATE PROCEDURE one_thing(f name) LANGUAGE plpgsql AS $$
 DECLARE
     k int := CASE WHEN random() < 0.9 THEN 1 + floor(random() * 40) ELSE (SELECT last_value - floor(random() * 5) FROM new_key) END;
-    stages text[] := '{lead,mql,mql,mql,sal,sql,opportunity,won,nurture,recycled,rejected,disqualified,lost}';
-    stage text := stages[1 + floor(random() * 13)];
+    stages text[] := '{lead,lead,mql,mql,mql,sal,sql,opportunity,won,nurture,recycled,rejected,disqualified,lost}';
+    stage text := stages[1 + floor(random() * 14)];
     src text := (ARRAY['web', 'fair', NULL])[1 + floor(random() * 3)];
-    things text[] := '{update,update,update,insert,insert,accept,reject,recycle,undo,undo,undo,dims,gone,delete,date,update date,twice,savepoint,two,run_due,rename}';
-    what text := things[1 + floor(random() * 21)];
+    -- run_due leaves nobody waiting, so it comes seldom
+    things text[] := '{update,update,update,update,update,update,update,update,insert,insert,insert,insert,insert,accept,accept,reject,recycle,undo,undo,undo,dims,dims,gone,delete,date,update date,twice,twice,savepoint,two,rename}';
+    what text := CASE WHEN random() < 0.01 THEN 'run_due' ELSE things[1 + floor(random() * 31)] END;
     refused text := '';
 BEGIN
     IF random() < 0.002 THEN
