@@ -147,6 +147,7 @@ lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event)
 
 	memset(event, 0, sizeof(*event));
 	event->relid = RelationGetRelid(trigdata->tg_relation);
+	event->old_relid = event->relid;
 	event->root = funnel->root;
 	event->funnel_id = funnel->funnel_id;
 	event->subid = GetCurrentSubTransactionId();
@@ -221,6 +222,7 @@ void
 lf_event_join(Event *insert, const Event *half)
 {
 	insert->has_old = true;
+	insert->old_relid = half->relid;
 	insert->old_key = half->old_key;
 	insert->old = half->old;
 	insert->old_is_ours = half->old_is_ours;

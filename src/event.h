@@ -31,6 +31,7 @@ typedef enum Wait
 typedef struct Event
 {
 	Oid			relid;
+	Oid			old_relid;		/* another partition, if the row came from there */
 	Oid			root;
 	int32		funnel_id;
 	SubTransactionId subid;

@@ -23,8 +23,10 @@
  *	  - or the event takes a key, in a trigger: who had it before may be still
  *	    to give it up.
  *
- *	  Whatever else concerns the lead waits behind it.  All have come when the
- *	  outermost statement ends.
+ *	  Whatever else concerns the lead waits behind it, until the event that made
+ *	  the old version comes, or no statement is at work on the table any more,
+ *	  at the latest until the transaction ends.  That a statement is over does
+ *	  not mean so: a function that another one calls may have made it.
  *
  *	  For keys that change within triggers that is not enough to tell the order
  *	  in each case; settle.c then sees to it that the end is right.
@@ -280,6 +282,18 @@ is_early(const Funnel *funnel, const Event *event)
 		!is_journalled(funnel, event);
 }
 
+static bool release_follower(Event *other, const LeadKey *key, const void *arg);
+
+/* What made the event's old version has come. */
+static void
+release(Event *event)
+{
+	event->wait = WAIT_FOR_NOTHING;
+	queue.nwaiting--;
+	/* and so on; there is one next version at most */
+	(void) visit_key(event->root, &event->old_key, release_follower, event);
+}
+
 /* The next version of the lead need not wait any more: this event made its old one. */
 static bool
 release_follower(Event *other, const LeadKey *key, const void *arg)
@@ -290,10 +304,7 @@ release_follower(Event *other, const LeadKey *key, const void *arg)
 		!other->old_is_ours || other->old_cmin != event->new_cmin ||
 		lf_event_changes_key(other) || !lf_key_equal(&other->old_key, key))
 		return false;
-	other->wait = WAIT_FOR_NOTHING;
-	queue.nwaiting--;
-	/* and so on; there is one next version at most */
-	(void) visit_key(other->root, key, release_follower, other);
+	release(other);
 	return true;
 }
 
@@ -392,11 +403,13 @@ join_halves(Event *insert)
 typedef enum FlushMode
 {
 	BATCH_IS_FULL,				/* in the middle of a statement */
+	JOURNAL_IS_READ,			/* maybe in the middle of one, too */
 	STATEMENT_IS_OVER,
+	TABLE_IS_TRUNCATED,			/* no statement is at work on it */
 	TRANSACTION_IS_OVER			/* nothing more can come */
 } FlushMode;
 
-static void flush(FlushMode mode);
+static void flush(FlushMode mode, Oid relid);
 
 static bool
 has_others(const Event *event)
@@ -432,7 +445,7 @@ lf_queue_add(const Funnel *funnel, Event *event)
 	append(event);
 	if (queue.count - queue.nwaiting >= LF_BATCH_EVENTS ||
 		(queue.count > queue.nwaiting && MemoryContextMemAllocated(queue.cxt, false) > LF_BATCH_BYTES))
-		flush(BATCH_IS_FULL);
+		flush(BATCH_IS_FULL, InvalidOid);
 }
 
 /* ---------- journalling ---------- */
@@ -739,32 +752,51 @@ write_kept(Batch *batch, FlushMode mode)
 
 /* ---------- flushing ---------- */
 
+/* When events are journalled: of a statement or TRUNCATE the table that it names, else invalid. */
+typedef struct Moment
+{
+	FlushMode	mode;
+	Oid			relid;
+	int			depth;
+} Moment;
+
 /*
- * Whether all events that belong before an early one have come: the statement
- * that it came from is over, and so is the one around it.
+ * Whether no statement but the one that is just over is at work on the table.
+ * If that one scans it, or names the parent of a partition, this cannot be
+ * told, and the answer is no.
  */
 static bool
-all_have_come(const Event *event, int depth)
+is_idle(Oid relid, const Moment *now)
 {
-	Relation	rel;
+	Relation	rel = RelationIdGetRelation(relid);
 	int			refcnt;
 
-	if (depth != 1 || event->depth > 1)
-		return depth <= 1;
-	/* it came from a function that a query calls */
-	rel = RelationIdGetRelation(event->relid);
 	if (rel == NULL)
 		return true;
 	refcnt = rel->rd_refcnt - 1;
 	RelationClose(rel);
-	return refcnt < event->refcnt;
+	return refcnt <= (relid == now->relid ? 1 : 0);
+}
+
+/*
+ * Whether all events that belong before an early one have come, though not the
+ * one that made its old version: that would have released it.  What does not
+ * come before the transaction ends will never come.
+ */
+static bool
+all_have_come(const Event *event, const Moment *now)
+{
+	if (now->mode == TABLE_IS_TRUNCATED && (event->root == now->relid || event->relid == now->relid))
+		return true;
+	return now->depth <= 1 && is_idle(event->relid, now) &&
+		(event->old_relid == event->relid || is_idle(event->old_relid, now));
 }
 
 /* An event that has to be journalled before, but cannot be yet. */
 typedef struct Blocked
 {
 	const Event *event;
-	int			depth;
+	const Moment *now;
 } Blocked;
 
 static bool
@@ -775,17 +807,17 @@ is_in_the_way(Event *other, const LeadKey *key, const void *arg)
 	if (other == blocked->event || other->to_other_partition || lf_event_compare(other, blocked->event) > 0)
 		return false;
 	return other->subid != blocked->event->subid ||
-		(other->wait == WAIT_FOR_EARLIER && !all_have_come(other, blocked->depth));
+		(other->wait == WAIT_FOR_EARLIER && !all_have_come(other, blocked->now));
 }
 
 static bool
-is_due(const Event *event, FlushMode mode, int depth)
+is_due(const Event *event, const Moment *now)
 {
-	Blocked		blocked = {event, depth};
+	Blocked		blocked = {event, now};
 
 	if (event->subid != GetCurrentSubTransactionId())
 		return false;
-	if (mode == TRANSACTION_IS_OVER)
+	if (now->mode == TRANSACTION_IS_OVER)
 		return true;
 
 	/*
@@ -793,11 +825,11 @@ is_due(const Event *event, FlushMode mode, int depth)
 	 * partition
 	 */
 	if (event->to_other_partition)
-		return mode == STATEMENT_IS_OVER && event->depth >= depth;
+		return now->mode == STATEMENT_IS_OVER && event->depth >= now->depth;
 	if (event->wait == WAIT_FOR_NOTHING)
 		return true;
-	return mode == STATEMENT_IS_OVER &&
-		(event->wait != WAIT_FOR_EARLIER || all_have_come(event, depth)) &&
+	return now->mode != BATCH_IS_FULL &&
+		(event->wait != WAIT_FOR_EARLIER || all_have_come(event, now)) &&
 		!visit_lead(event, is_in_the_way, &blocked);
 }
 
@@ -860,16 +892,15 @@ check_mixed(void)
 
 /* Takes the events that are due out of the queue. */
 static void
-take_due(Batch *batch, FlushMode mode)
+take_due(Batch *batch, const Moment *now)
 {
-	int			depth = lf_trigger_depth();
 	int			left = 0;
 
 	batch->events = palloc(queue.count * sizeof(BatchEvent));
 	batch->count = 0;
 	for (int i = 0; i < queue.count; i++)
 	{
-		if (is_due(queue.events[i], mode, depth))
+		if (is_due(queue.events[i], now))
 			batch->events[batch->count++].event = queue.events[i];
 	}
 	if (batch->count == 0)
@@ -933,19 +964,20 @@ release_batch_memory(void)
 }
 
 static void
-flush(FlushMode mode)
+flush(FlushMode mode, Oid relid)
 {
+	Moment		now = {mode, relid, lf_trigger_depth()};
 	MemoryContext cxt = take_batch_memory();
 	MemoryContext previous;
 	Batch		batch;
 
 	previous = MemoryContextSwitchTo(cxt);
-	take_due(&batch, mode);
+	take_due(&batch, &now);
 	if (batch.count > 0)
 	{
 		batch.writer = lf_journal_open();
 		write_batch(&batch, FORCE_NONE);
-		if (batch.kept != NIL && mode != BATCH_IS_FULL)
+		if (batch.kept != NIL && mode >= STATEMENT_IS_OVER)
 			write_kept(&batch, mode);
 		lf_journal_close(batch.writer);
 		put_back(batch.kept);
@@ -964,14 +996,28 @@ void
 lf_queue_flush(void)
 {
 	if (queue.count > 0)
-		flush(STATEMENT_IS_OVER);
+		flush(JOURNAL_IS_READ, InvalidOid);
+}
+
+void
+lf_queue_flush_statement(Oid relid)
+{
+	if (queue.count > 0)
+		flush(STATEMENT_IS_OVER, relid);
+}
+
+void
+lf_queue_flush_truncated(Oid relid)
+{
+	if (queue.count > 0)
+		flush(TABLE_IS_TRUNCATED, relid);
 }
 
 void
 lf_queue_flush_all(void)
 {
 	if (queue.count > 0)
-		flush(TRANSACTION_IS_OVER);
+		flush(TRANSACTION_IS_OVER, InvalidOid);
 	if (lf_settle_is_pending())
 		lf_settle_all();
 }
@@ -1015,6 +1061,15 @@ lf_queue_hand_over(SubTransactionId subid, SubTransactionId parent)
 	{
 		if (queue.events[i]->subid == subid)
 			queue.events[i]->subid = parent;
+	}
+	/* what made an old version may have come in the parent, where it could not be seen */
+	for (int i = 0; i < queue.count && queue.nwaiting > 0; i++)
+	{
+		Event	   *event = queue.events[i];
+
+		if (event->wait == WAIT_FOR_EARLIER && event->has_old && event->old_is_ours && !lf_event_changes_key(event) &&
+			visit_key(event->root, &event->old_key, made_old_version, event))
+			release(event);
 	}
 	check_mixed();
 }

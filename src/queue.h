@@ -16,8 +16,14 @@
 /* Judges the event and puts it in line. */
 extern void lf_queue_add(const Funnel *funnel, Event *event);
 
-/* Journals what can be: at the end of a statement. */
+/* Journals what can be: for a function that reads the journal. */
 extern void lf_queue_flush(void);
+
+/* The same when a statement that names the table is over. */
+extern void lf_queue_flush_statement(Oid relid);
+
+/* The same before the table is truncated. */
+extern void lf_queue_flush_truncated(Oid relid);
 
 /* Journals everything: before the transaction commits. */
 extern void lf_queue_flush_all(void);

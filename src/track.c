@@ -192,7 +192,8 @@ lf_flush(PG_FUNCTION_ARGS)
 	check_is_trigger(fcinfo);
 	if (TRIGGER_FIRED_BY_UPDATE(((TriggerData *) fcinfo->context)->tg_event))
 		check_other_writers((TriggerData *) fcinfo->context);
-	lf_track_flush();
+	lf_queue_flush_statement(RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation));
+	lf_stats_flush();
 	if (lf_automatic_is_noted())
 	{
 		Oid			relid = RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation);
@@ -438,7 +439,8 @@ lf_truncated(PG_FUNCTION_ARGS)
 	Oid			relid = RelationGetRelid(trigdata->tg_relation);
 
 	/* the queue may hold events of the rows that go */
-	lf_track_flush();
+	lf_queue_flush_truncated(relid);
+	lf_stats_flush();
 	if (relid == funnel->root)
 		lf_moves_all_out(funnel->funnel_id, relid, funnel->tz, LF_ORIGIN_TRUNCATE);
 	else if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION)

@@ -1,0 +1,156 @@
+-- early_events: triggers and functions write a lead while the statement that wrote it before is still at work
+
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS lead_funnel;
+RESET client_min_messages;
+CREATE SCHEMA early;
+SET search_path = early, public;
+CREATE VIEW moves AS
+SELECT funnel, lead, string_agg(coalesce(from_stage, '') || '>' || coalesce(to_stage, '') || CASE WHEN origin <> 'write' THEN ' ' || origin ELSE '' END,
+                                ', ' ORDER BY move) AS moves
+FROM lead_funnel.funnel_history GROUP BY 1, 2;
+
+-- a trigger that accepts: our trigger for the INSERT fires behind it
+CREATE TABLE accepted (id int PRIMARY KEY, stage lead_stage, val int, reason text, who text);
+SELECT lead_funnel.attach('accepted', 'stage', value_column => 'val', reason_column => 'reason', actor_column => 'who');
+CREATE FUNCTION accept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM lead_funnel.accept('accepted', new.id); RETURN NULL; END $$;
+CREATE TRIGGER accept AFTER INSERT OR UPDATE ON accepted FOR EACH ROW WHEN (new.stage = 'mql') EXECUTE FUNCTION accept();
+INSERT INTO accepted VALUES (1, 'mql', 10), (2, 'lead', 10), (3, 'lead', 10);
+COPY accepted (id, stage) FROM stdin;
+4	mql
+5	mql
+\.
+UPDATE accepted SET stage = 'mql', val = 20, reason = 'webinar', who = 'ann' WHERE id = 2;
+SELECT * FROM moves WHERE funnel = 'accepted' ORDER BY lead;
+SELECT lead, to_stage, reason, actor = 'ann' AS ann, value FROM lead_funnel.funnel_history WHERE funnel = 'accepted' AND lead = '2' ORDER BY move;
+SELECT stage, sum(leads) AS leads, sum(value) AS value FROM lead_funnel.funnel_stages WHERE funnel = 'accepted' GROUP BY 1 ORDER BY 1;
+SELECT lead, fate FROM lead_funnel.handovers WHERE funnel = 'accepted' ORDER BY lead;
+-- the same in one transaction, which sees it when the statement is over
+BEGIN;
+UPDATE accepted SET stage = 'mql' WHERE id = 3;
+SELECT moves FROM moves WHERE funnel = 'accepted' AND lead = '3';
+COMMIT;
+SELECT * FROM lead_funnel.verify('accepted');
+
+-- a function in one statement
+ALTER TABLE accepted DISABLE TRIGGER accept;
+WITH u AS (INSERT INTO accepted VALUES (6, 'mql') RETURNING id) SELECT a.verdict FROM u, lead_funnel.accept('accepted', u.id) AS a;
+SELECT moves FROM moves WHERE funnel = 'accepted' AND lead = '6';
+SELECT * FROM lead_funnel.verify('accepted');
+
+-- statements of a function that is called in the midst of another one, whatever their plans
+CREATE TABLE called (id int PRIMARY KEY, stage lead_stage);
+SELECT lead_funnel.attach('called', 'stage', preset => 'open');
+CREATE TABLE other (id int PRIMARY KEY, stage lead_stage);
+SELECT lead_funnel.attach('other', 'stage', preset => 'open');
+INSERT INTO called SELECT i, 'lead' FROM generate_series(1, 9) AS i;
+INSERT INTO other SELECT i, 'lead' FROM generate_series(1, 9) AS i;
+CREATE FUNCTION move(i int, what text) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE called SET stage = 'sal' FROM called AS x WHERE called.id = i AND x.id = 1;
+    CASE what
+        WHEN 'update' THEN UPDATE called SET stage = 'mql' WHERE id = 2;
+        WHEN 'insert' THEN INSERT INTO called VALUES (i + 100, 'lead');
+        WHEN 'other' THEN UPDATE other SET stage = 'mql' WHERE id = i % 10;
+        WHEN 'truncate' THEN TRUNCATE other;
+        WHEN 'verify' THEN PERFORM lead_funnel.verify('called');
+    END CASE;
+    RETURN i;
+END
+$$;
+INSERT INTO called VALUES (11, 'mql') RETURNING move(id, 'update');
+INSERT INTO called VALUES (12, 'mql') RETURNING move(id, 'insert');
+INSERT INTO called VALUES (13, 'mql') RETURNING move(id, 'other');
+INSERT INTO called VALUES (14, 'mql') RETURNING move(id, 'truncate');
+INSERT INTO called VALUES (15, 'mql') RETURNING move(id, 'verify');
+SET enable_indexscan = off;
+SET enable_bitmapscan = off;
+INSERT INTO called VALUES (21, 'mql') RETURNING move(id, 'update');
+INSERT INTO called VALUES (22, 'mql') RETURNING move(id, 'insert');
+INSERT INTO called VALUES (23, 'mql') RETURNING move(id, 'other');
+UPDATE called SET stage = 'mql' WHERE id = 4 RETURNING move(id, 'update');
+RESET enable_indexscan;
+RESET enable_bitmapscan;
+UPDATE called SET stage = 'mql' WHERE id = 3 RETURNING move(id, 'insert');
+SELECT lead, moves FROM moves WHERE funnel = 'called' ORDER BY lead::int;
+SELECT * FROM lead_funnel.verify('called');
+SELECT * FROM lead_funnel.verify('other');
+
+-- in a subtransaction of the function
+CREATE FUNCTION move_in_block(i int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    BEGIN
+        UPDATE called SET stage = 'sal' WHERE id = i;
+        UPDATE called SET stage = 'sql' WHERE id = i;
+    EXCEPTION WHEN division_by_zero THEN
+        NULL;
+    END;
+    RETURN i;
+END
+$$;
+UPDATE called SET stage = 'mql' WHERE id IN (5, 6) RETURNING move_in_block(id);
+CREATE FUNCTION zz_move_in_block() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM move_in_block(new.id); RETURN NULL; END $$;
+CREATE TRIGGER zz_move AFTER UPDATE ON called FOR EACH ROW WHEN (new.stage = 'mql') EXECUTE FUNCTION zz_move_in_block();
+BEGIN;
+UPDATE called SET stage = 'mql' WHERE id IN (7, 8);
+SELECT lead, moves FROM moves WHERE funnel = 'called' AND lead IN ('7', '8') ORDER BY 1;
+COMMIT;
+DROP TRIGGER zz_move ON called;
+SELECT lead, moves FROM moves WHERE funnel = 'called' AND lead IN ('5', '6') ORDER BY 1;
+SELECT * FROM lead_funnel.verify('called');
+
+-- what is written so is judged, too: at commit, in observe mode, overridden
+CREATE TABLE judged (id int PRIMARY KEY, stage lead_stage, q qualification);
+SELECT lead_funnel.attach('judged', 'stage', qualification_column => 'q');
+SELECT lead_funnel.allow('judged', 'lead', 'mql', requires => 'bant(budget=3)', check_at => 'commit');
+INSERT INTO judged SELECT i, 'lead' FROM generate_series(1, 9) AS i;
+CREATE FUNCTION move_judged(i int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE judged SET stage = 'sal' FROM judged AS x WHERE judged.id = i AND x.id = 1;
+    UPDATE judged SET q = 'bant(need=1)' WHERE id = 9;
+    RETURN i;
+END
+$$;
+\set VERBOSITY terse
+WITH u AS (UPDATE judged SET stage = 'mql' WHERE id = 2 RETURNING id) SELECT a.* FROM u, lead_funnel.accept('judged', u.id) AS a;
+WITH u AS (UPDATE judged SET stage = 'mql' WHERE id = 2 RETURNING id) SELECT a.* FROM u, lead_funnel.reject('judged', u.id, 'no_need') AS a;
+UPDATE judged SET stage = 'mql' WHERE id = 3 RETURNING move_judged(id);
+\set VERBOSITY default
+BEGIN;
+SET LOCAL lead_funnel.override = 'boss said so';
+WITH u AS (UPDATE judged SET stage = 'sql' WHERE id = 4 RETURNING id) SELECT a.lead FROM u, lead_funnel.recycle('judged', u.id, 'later') AS a;
+COMMIT;
+SELECT lead_funnel.set_mode('judged', 'observe');
+WITH u AS (UPDATE judged SET stage = 'won' WHERE id = 5 RETURNING id) SELECT a.verdict FROM u, lead_funnel.accept('judged', u.id) AS a;
+UPDATE judged SET stage = 'won' WHERE id = 6 RETURNING move_judged(id);
+SELECT lead, moves FROM moves WHERE funnel = 'judged' ORDER BY 1;
+SELECT lead, reason FROM lead_funnel.funnel_history WHERE funnel = 'judged' AND reason IS NOT NULL ORDER BY 1, move;
+SELECT from_stage, to_stage, moves FROM lead_funnel.rule_violations WHERE funnel = 'judged' ORDER BY 1, 2;
+SELECT * FROM lead_funnel.verify('judged');
+
+-- partitions: another one is written in between, or the journal is read while a lead changes partitions
+CREATE TABLE parts (id int, region text, stage lead_stage, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+CREATE TABLE parts_a PARTITION OF parts FOR VALUES IN ('a');
+CREATE TABLE parts_b PARTITION OF parts FOR VALUES IN ('b');
+SELECT lead_funnel.attach('parts', 'stage', key_column => 'id', preset => 'open');
+INSERT INTO parts SELECT i, CASE WHEN i < 5 THEN 'a' ELSE 'b' END, 'lead' FROM generate_series(1, 8) AS i;
+CREATE FUNCTION move_part(i int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE parts SET stage = 'sal' WHERE id = i;
+    UPDATE parts SET stage = 'mql' WHERE region = 'b' AND id = 8;
+    UPDATE parts SET stage = 'lead' WHERE region = 'b' AND id = 8;
+    RETURN i;
+END
+$$;
+INSERT INTO parts VALUES (11, 'a', 'mql') RETURNING move_part(id);
+UPDATE parts SET stage = 'mql' WHERE id = 1 AND region = 'a' RETURNING move_part(id);
+UPDATE parts SET stage = 'mql', region = 'b' WHERE id = 2 RETURNING move_part(id);
+CREATE FUNCTION read_journal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM lead_funnel.verify('parts'); RETURN NULL; END $$;
+CREATE TRIGGER zz_read AFTER DELETE ON parts FOR EACH ROW EXECUTE FUNCTION read_journal();
+UPDATE parts SET stage = 'mql', region = 'b' WHERE id = 3;
+SELECT lead, moves FROM moves WHERE funnel = 'parts' ORDER BY lead::int;
+SELECT * FROM lead_funnel.verify('parts');
+
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{accepted,called,other,judged,parts}'::name[]) AS f;
+SET client_min_messages = warning;
+DROP SCHEMA early CASCADE;
