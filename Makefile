@@ -34,6 +34,7 @@ OBJS = \
 	src/settle.o \
 	src/fold.o \
 	src/reading.o \
+	src/last_date.o \
 	src/readers.o \
 	src/track.o \
 	src/calendar.o \

@@ -34,6 +34,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "parser/parse_func.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
@@ -273,9 +274,12 @@ scan_table(Oid root, Snapshot snapshot, RowHandler handler, void *arg)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel scan",
 											  ALLOCSET_DEFAULT_SIZES);
-	List	   *relids = find_all_inheritors(root, AccessShareLock, NULL);
+	List	   *relids;
 	ListCell   *cell;
 
+	/* as every statement does, the parent first */
+	LockRelationOid(root, AccessShareLock);
+	relids = find_all_inheritors(root, AccessShareLock, NULL);
 	foreach(cell, relids)
 	{
 		Relation	rel;

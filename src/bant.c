@@ -191,16 +191,20 @@ numeric_arg(FunctionCallInfo fcinfo, int arg)
 	return numeric_is_nan(n) ? NULL : n;
 }
 
-/* covers tells whether amount >= price * share; a share of NULL asks for more than there is. */
+/*
+ * covers tells whether amount >= price * share; a share of NULL asks for more
+ * than there is, and so does a product that is no numeric any more.
+ */
 static bool
 covers(Numeric amount, Numeric price, Numeric share)
 {
-	Datum		needed;
+	Numeric		needed;
+	bool		overflows = false;
 
 	if (share == NULL)
 		return false;
-	needed = DirectFunctionCall2(numeric_mul, NumericGetDatum(price), NumericGetDatum(share));
-	return DatumGetBool(DirectFunctionCall2(numeric_ge, NumericGetDatum(amount), needed));
+	needed = numeric_mul_opt_error(price, share, &overflows);
+	return !overflows && DatumGetBool(DirectFunctionCall2(numeric_ge, NumericGetDatum(amount), NumericGetDatum(needed)));
 }
 
 /* share_arg returns a threshold that is a share of the price. */

@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_func.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -158,6 +159,16 @@ leads_are_deleted(Relation rel)
 	lf_moves_partition_out(rel, LF_ORIGIN_DELETE);
 }
 
+/*
+ * The statement will lock the parent before the partition, as readers do; if
+ * we were to take the partition first, they and we could block each other.
+ */
+static void
+lock_parent(Oid relid)
+{
+	LockRelationOid(get_partition_parent(relid, true), AccessExclusiveLock);
+}
+
 /* The partition of a working funnel that the name stands for; else invalid. */
 static Oid
 partition_of_funnel(RangeVar *relation)
@@ -204,9 +215,38 @@ before_drop(DropStmt *stmt)
 			!(lf_owns_relation(relid, GetUserId()) || lf_owns_schema(get_rel_namespace(relid), GetUserId())))
 			continue;
 		follow_owner(relid);
-		if (OidIsValid(partition_of_funnel(name)))
+		if (!OidIsValid(partition_of_funnel(name)))
+			continue;
+		lock_parent(relid);
+		/* while we waited, it may have been detached */
+		if (partition_of_funnel(name) == relid)
 			for_each_leaf(relid, AccessExclusiveLock, leads_are_deleted);
 	}
+}
+
+/* Its leads leave before it does; if it leaves concurrently, reconcile_tree() lets them go. */
+static void
+before_detach(PartitionCmd *partition)
+{
+	Oid			relid = partition_of_funnel(partition->name);
+
+	/* the right that DETACH asks for */
+	if (!OidIsValid(relid) || !lf_owns_relation(get_partition_parent(relid, true), GetUserId()))
+		return;
+	if (partition->concurrent)
+	{
+		if (IsolationUsesXactSnapshot())
+			ereport(ERROR,
+					(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+					 errmsg("partition \"%s\" of a lead table can only be detached concurrently if transactions are READ COMMITTED",
+							partition->name->relname),
+					 errdetail("The journal is compared with the table afterwards, which needs what is committed then."),
+					 errhint("SET default_transaction_isolation TO 'read committed' first, or detach it without CONCURRENTLY.")));
+		return;
+	}
+	lock_parent(relid);
+	if (partition_of_funnel(partition->name) == relid)
+		for_each_leaf(relid, AccessExclusiveLock, leads_leave);
 }
 
 /* Which partition the statement attaches or detaches. */
@@ -235,12 +275,8 @@ before_partition_command(AlterTableStmt *stmt)
 								partition->name->relname, NameStr(row.name)),
 						 errhint("Give its funnel up first: lead_funnel.detach(%s).", quote_literal_cstr(NameStr(row.name)))));
 		}
-		else if (!partition->concurrent)
-		{
-			relid = partition_of_funnel(partition->name);
-			if (OidIsValid(relid) && lf_owns_relation(relid, GetUserId()))
-				for_each_leaf(relid, AccessExclusiveLock, leads_leave);
-		}
+		else
+			before_detach(partition);
 	}
 }
 

@@ -197,7 +197,7 @@ hands_over(const JournalRow *row, const JournalRow *before)
 		return true;
 	/* back from sales to mql */
 	return row->kind == LF_KIND_MOVE && row->state.stage == LF_STAGE_MQL &&
-		before->state.stage != LF_STAGE_LEAD &&
+		before->state.stage != LF_STAGE_LEAD && before->state.stage != LF_STAGE_NURTURE &&
 		(row->handed_over_at != before->handed_over_at || row->handed_over_at == row->effective_at);
 }
 

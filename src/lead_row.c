@@ -31,12 +31,15 @@
 #include "compat.h"
 #include "lead_row.h"
 #include "settings.h"
+#include "sum.h"
 
 /* What fits into an entry of the journal's index, compressible or not. */
 #define LF_MAX_KEY_LENGTH 2600
 
 /* Amounts from here on are none; sums of them could leave the range of numeric. */
 #define LF_MAX_VALUE "1e30"
+/* Places behind the point that an amount keeps. */
+#define LF_MAX_SCALE 30
 
 static Datum
 column_value(const Funnel *funnel, TupleTableSlot *slot, FunnelColumn column, bool *isnull)
@@ -216,6 +219,19 @@ lf_value_as_numeric(Datum value, Oid type)
 	}
 }
 
+/*
+ * A sum keeps the places of the amount that had most of them, and a double or
+ * a numeric may have hundreds or thousands.
+ */
+static PackedNumeric *
+without_dust(PackedNumeric *amount)
+{
+	if (DatumGetInt32(DirectFunctionCall1(numeric_scale, PointerGetDatum(amount))) <= LF_MAX_SCALE)
+		return amount;
+	return (PackedNumeric *) DatumGetPointer(DirectFunctionCall2(numeric_round, PointerGetDatum(amount),
+																 Int32GetDatum(LF_MAX_SCALE)));
+}
+
 /* The value as numeric; NULL if it is missing. */
 static PackedNumeric *
 lead_value(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other)
@@ -230,7 +246,9 @@ lead_value(const Funnel *funnel, TupleTableSlot *slot, const LeadState *other)
 	/* mostly the value is what it was, which has been looked at */
 	if (other != NULL && lf_text_equal(result, other->value))
 		return other->value;
-	return is_amount(result) ? result : NULL;
+	if (lf_sum_takes_as_integer(result))
+		return result;			/* most amounts: neither large nor long */
+	return is_amount(result) ? without_dust(result) : NULL;
 }
 
 static bool

@@ -11,6 +11,7 @@
 #ifndef LEAD_FUNNEL_LEAD_ROW_H
 #define LEAD_FUNNEL_LEAD_ROW_H
 
+#include "access/xact.h"
 #include "executor/tuptable.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
@@ -93,6 +94,16 @@ static inline bool
 lf_time_is_usable(TimestampTz t)
 {
 	return t >= LF_FIRST_TIME && t < LF_END_OF_TIME;
+}
+
+/* A date that the writer gives may be so far ahead: clocks differ. */
+#define LF_FUTURE_TOLERANCE (5 * USECS_PER_MINUTE)
+
+/* The clock is only looked at if the transaction began before the date. */
+static inline bool
+lf_time_is_future(TimestampTz t)
+{
+	return t > GetCurrentTransactionStartTimestamp() && t > GetCurrentTimestamp() + LF_FUTURE_TOLERANCE;
 }
 
 #endif							/* LEAD_FUNNEL_LEAD_ROW_H */

@@ -1054,13 +1054,21 @@ set_bucket(LedgerFunnel *f, Event *event, const EventType *type)
 												TimestampTzGetDatum(event->happened_at), CStringGetTextDatum(f->zone)));
 }
 
+/* Points fall with time: one to come would have more of them until then. */
 static void
 check_event_time(TimestampTz at)
 {
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("time of an event must be finite")));
+				 errmsg("time of an event must be finite"),
+				 errhint("Give the time at which it happened.")));
+	if (lf_time_is_future(at))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("time of an event lies in the future"),
+				 errdetail("It is %s.", timestamptz_to_str(at)),
+				 errhint("Record an event when it has happened, at most 5 minutes ahead of the server's clock.")));
 }
 
 /*
@@ -1161,11 +1169,46 @@ key_of_text(const LedgerFunnel *f, const char *string)
 	return key;
 }
 
+/* A NULL would lose the event in silence. */
+static LedgerFunnel *
+open_funnel_of_event(FunctionCallInfo fcinfo, const char *function, const char *const *arguments, int count,
+					 const char *hint)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s of an event must not be null", arguments[i]),
+					 errhint("%s", hint)));
+	}
+	return open_funnel(NameStr(*PG_GETARG_NAME(0)), function);
+}
+
+static LedgerFunnel *
+open_funnel_to_record(FunctionCallInfo fcinfo)
+{
+	static const char *const arguments[] = {"funnel", "lead", "event_type", "at", "external_id", "source"};
+
+	return open_funnel_of_event(fcinfo, "record_event()", arguments, lengthof(arguments),
+								"The arrays of record_events() have a value for each event.");
+}
+
+/* To change an event, which its identity names. */
+static LedgerFunnel *
+open_funnel_to_change(FunctionCallInfo fcinfo, const char *function)
+{
+	static const char *const arguments[] = {"funnel", "external_id", "source"};
+
+	return open_funnel_of_event(fcinfo, function, arguments, lengthof(arguments),
+								"An event is known by its external_id and source.");
+}
+
 /* lead_funnel.record_event(funnel, lead text, event_type, at, external_id, source) */
 Datum
 lf_record_event_text(PG_FUNCTION_ARGS)
 {
-	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)), "record_event()");
+	LedgerFunnel *f = open_funnel_to_record(fcinfo);
 	LeadKey		key = key_of_text(f, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 
 	return record_event(fcinfo, f, &key);
@@ -1175,7 +1218,7 @@ lf_record_event_text(PG_FUNCTION_ARGS)
 Datum
 lf_record_event_int8(PG_FUNCTION_ARGS)
 {
-	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)), "record_event()");
+	LedgerFunnel *f = open_funnel_to_record(fcinfo);
 	LeadKey		key = {.is_integer = true,.id = PG_GETARG_INT64(1)};
 
 	if (!key_is_integer(f))
@@ -1187,7 +1230,7 @@ lf_record_event_int8(PG_FUNCTION_ARGS)
 Datum
 lf_record_event_uuid(PG_FUNCTION_ARGS)
 {
-	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)), "record_event()");
+	LedgerFunnel *f = open_funnel_to_record(fcinfo);
 	LeadKey		key = key_of_text(f, DatumGetCString(DirectFunctionCall1(uuid_out, PG_GETARG_DATUM(1))));
 
 	return record_event(fcinfo, f, &key);
@@ -1234,7 +1277,7 @@ refold_columns(LedgerFunnel *f, Ledger *ledger, const LeadKey *lead, int64 one, 
 Datum
 lf_delete_event(PG_FUNCTION_ARGS)
 {
-	LedgerFunnel *f = open_funnel(NameStr(*PG_GETARG_NAME(0)), "delete_event()");
+	LedgerFunnel *f = open_funnel_to_change(fcinfo, "delete_event()");
 	text	   *external_id = PG_GETARG_TEXT_PP(1);
 	text	   *source = PG_GETARG_TEXT_PP(2);
 	Ledger		ledger = open_ledger();
@@ -1265,9 +1308,7 @@ lf_correct_event(PG_FUNCTION_ARGS)
 	bool		exists;
 	bool		found;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		PG_RETURN_NULL();
-	f = open_funnel(NameStr(*PG_GETARG_NAME(0)), "correct_event()");
+	f = open_funnel_to_change(fcinfo, "correct_event()");
 	external_id = PG_GETARG_TEXT_PP(1);
 	source = PG_GETARG_TEXT_PP(2);
 	ledger = open_ledger();

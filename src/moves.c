@@ -336,8 +336,7 @@ effective_time(const Funnel *funnel, Event *event, const Lead *lead)
 	}
 	move.given = given;
 	move.earliest = earliest;
-	if (given < LF_FIRST_TIME ||
-		(given > now && given > GetCurrentTimestamp() + LF_FUTURE_TOLERANCE))
+	if (given < LF_FIRST_TIME || lf_time_is_future(given))
 	{
 		/*
 		 * let pass or not, nothing takes effect in the future, or before the
@@ -481,6 +480,14 @@ write_new_key(JournalWriter *writer, const Funnel *funnel, const Event *event, L
 	lf_journal_add(writer, lead, &row);
 }
 
+/* Whether the row takes back what had been handed over; a date that comes with it does not hand over at the same time. */
+static bool
+takes_back(const Lead *lead, const JournalRow *row)
+{
+	return row->kind == LF_KIND_MOVE && (row->state.stage == LF_STAGE_LEAD || row->state.stage == LF_STAGE_NURTURE) &&
+		lead->has_last && lead->last.handed_over_at != LF_NO_TIME && lead->last.cycle == row->cycle;
+}
+
 static void
 write_move(JournalWriter *writer, const Funnel *funnel, Event *event, Lead *lead)
 {
@@ -500,7 +507,7 @@ write_move(JournalWriter *writer, const Funnel *funnel, Event *event, Lead *lead
 	if (event->has_old)
 		row.from_status = event->old.status;
 
-	if (event->handover_given && !event->keeps_handover)
+	if (event->handover_given && !event->keeps_handover && !takes_back(lead, &row))
 		row.handed_over_at = event->handed_over_at;
 
 	if (row.kind == LF_KIND_CHANGE && lead->has_last &&
@@ -671,6 +678,9 @@ lf_moves_write(JournalWriter *writer, Funnel *funnel, Event *event, Lead *lead, 
 
 		if (!force)
 			return false;
+		/* the row that the journal knows, restored with triggers on */
+		if (!event->has_old && lf_state_equal(&lead->last.state, &event->new))
+			return true;
 
 		/*
 		 * there is no other row: that went while the trigger was off, or it

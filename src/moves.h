@@ -77,7 +77,4 @@ typedef struct LastMove
 extern const LastMove *lf_moves_last(void);
 extern void lf_moves_forget(void);
 
-/* A date that the writer gives may be so far ahead: clocks differ. */
-#define LF_FUTURE_TOLERANCE (5 * USECS_PER_MINUTE)
-
 #endif							/* LEAD_FUNNEL_MOVES_H */

@@ -38,6 +38,7 @@
 #define MAX_WEIGHT		2
 /* The last of them 1/10000. */
 #define MIN_WEIGHT		(-1)
+#define MAX_PLACES		4
 
 static bool
 is_small(const PackedNumeric *value, int64 *units, int *scale)
@@ -70,6 +71,15 @@ is_small(const PackedNumeric *value, int64 *units, int *scale)
 		*units = -*units;
 	*scale = HEADER_SCALE(header);
 	return true;
+}
+
+bool
+lf_sum_takes_as_integer(const PackedNumeric *value)
+{
+	int64		units;
+	int			scale;
+
+	return is_small(value, &units, &scale) && scale <= MAX_PLACES;
 }
 
 static Datum

@@ -27,6 +27,9 @@ extern void lf_sum_add(Sum *sum, const PackedNumeric *value, int sign, MemoryCon
 /* sum += addend */
 extern void lf_sum_add_sum(Sum *sum, const Sum *addend, MemoryContext cxt);
 
+/* Whether the amount is one of those that are summed fast: less than 10^12, with four digits behind the point at most. */
+extern bool lf_sum_takes_as_integer(const PackedNumeric *value);
+
 extern bool lf_sum_is_zero(const Sum *sum);
 
 /* As a numeric, with as many digits behind the point as its most exact addend. */

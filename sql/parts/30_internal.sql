@@ -30,6 +30,18 @@ CREATE FUNCTION lead_funnel._constraint_name("char") RETURNS text
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'lf_constraint';
 COMMENT ON FUNCTION lead_funnel._constraint_name("char") IS 'constraint that a journalled move has broken';
 
+CREATE FUNCTION lead_funnel._last_date_step(internal, integer, timestamptz) RETURNS internal
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'lf_last_date_step';
+COMMENT ON FUNCTION lead_funnel._last_date_step(internal, integer, timestamptz) IS 'step of aggregate _last_date';
+CREATE FUNCTION lead_funnel._last_date_final(internal) RETURNS timestamptz
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'lf_last_date';
+COMMENT ON FUNCTION lead_funnel._last_date_final(internal) IS 'result of aggregate _last_date';
+CREATE AGGREGATE lead_funnel._last_date(move integer, date timestamptz) (
+    SFUNC = lead_funnel._last_date_step, STYPE = internal, SSPACE = 16,
+    FINALFUNC = lead_funnel._last_date_final, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE lead_funnel._last_date(integer, timestamptz) IS 'the date of the row with the highest move that has one';
+
 CREATE FUNCTION lead_funnel._caller() RETURNS name
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'lf_caller';
 COMMENT ON FUNCTION lead_funnel._caller() IS 'role that called the public function that is running';

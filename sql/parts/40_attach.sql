@@ -374,6 +374,13 @@ BEGIN
                   DETAIL = 'An abbreviation means one offset from UTC and knows no daylight saving time.',
                   HINT = 'Give the name of a place, such as timezone => ''Europe/Berlin''.';
     END IF;
+    -- +05 is east of Greenwich to SET timezone, and west of it to AT TIME ZONE; <+05>-05 is what SET makes of it
+    IF timezone ~ '^[^/<]*[0-9]' AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE lower(z.name) = lower(timezone)) THEN
+        RAISE EXCEPTION 'time zone "%" is an offset', timezone
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'An offset knows no daylight saving time, and PostgreSQL has two ways to count it, east or west of Greenwich.',
+                  HINT = 'Give the name of a place, such as timezone => ''Europe/Berlin'', or of an offset, such as ''Etc/GMT-5'', which is east.';
+    END IF;
     BEGIN
         PERFORM now() AT TIME ZONE timezone;
     EXCEPTION

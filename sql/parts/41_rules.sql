@@ -217,6 +217,12 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Levels are 0 to 3.';
     END IF;
+    IF min_level IS NOT NULL AND min_criteria IS NULL THEN
+        RAISE EXCEPTION 'min_level % asks for nothing without min_criteria', min_level
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'It is the level that so many criteria must have.',
+                  HINT = 'Give min_criteria as well, or levels in requires, such as bant(budget=2,need=2).';
+    END IF;
     SELECT c.framework, c.criteria INTO smallest
     FROM (SELECT @extschema@.framework(g.gate) AS framework,
                  cardinality(lead_funnel._criteria(@extschema@.framework(g.gate))) AS criteria

@@ -279,13 +279,15 @@ BEGIN
                             'Give each row a key of its own, name another key_column, or exclude all rows of a key but one.'::text;
     END IF;
 
-    FOR used IN SELECT * FROM lead_funnel._columns_of(fits) AS c WHERE c.use = 'time' LOOP
+    FOR used IN SELECT * FROM lead_funnel._columns_of(fits) AS c WHERE c.parameter IN ('entered_column', 'handover_column') LOOP
         EXECUTE format('SELECT count(*), (array_agg(%1$s ORDER BY t.%2$I DESC))[1:3]::text FROM %3$s AS t '
                        'WHERE %4$s AND t.%2$I > now()', key, used.column_name, tab, live)
         INTO n, examples;
         IF n > 0 THEN
             RETURN QUERY SELECT 'warning', 'future_date', used.column_name::text, n, btrim(examples, '{}'),
-                                'A date to come counts as none at attach(), and is refused in a move; correct the dates first.'::text;
+                                CASE WHEN used.parameter = 'handover_column'
+                                     THEN 'A hand-over to come counts as of its date, and no SLA is missed before; correct the dates first.'
+                                     ELSE 'A date to come counts as none at attach(), and is refused in a move; correct the dates first.' END;
         END IF;
     END LOOP;
     IF fits ? 'value_column' THEN

@@ -691,12 +691,35 @@ COMMENT ON FUNCTION lead_funnel.explain_score(pg_catalog.name, pg_catalog.jsonb,
 
 -- Grades and ratings
 
+CREATE FUNCTION lead_funnel._refuse(message pg_catalog.text, hint pg_catalog.text)
+    RETURNS pg_catalog.text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    RAISE EXCEPTION '%', message
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = hint;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._refuse(pg_catalog.text, pg_catalog.text) IS
+    'error for an argument that makes no sense, where an expression is needed';
+
 CREATE FUNCTION lead_funnel.fit_grade(points pg_catalog.float8, best pg_catalog.float8 DEFAULT 100)
     RETURNS pg_catalog.text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-    SELECT (ARRAY['F', 'D-', 'D', 'D+', 'C-', 'C', 'C+', 'B-', 'B', 'B+', 'A-', 'A', 'A+'])
-        [3 OPERATOR(pg_catalog.+) GREATEST(-2, LEAST(10, pg_catalog.floor(10 OPERATOR(pg_catalog.*) $1 OPERATOR(pg_catalog./) $2)))::pg_catalog.int4]
+    SELECT CASE
+        WHEN NOT ($2 OPERATOR(pg_catalog.>) 0 AND $2 OPERATOR(pg_catalog.<=) 1e300)
+        THEN lead_funnel._refuse('best is no number of points: ' OPERATOR(pg_catalog.||) $2::pg_catalog.text,
+                                 'Give the points of the best fit, more than 0.')
+        WHEN $1 OPERATOR(pg_catalog.=) 'NaN' THEN NULL
+        -- the bounds come first: a multiple of 1e308 is out of range
+        WHEN $1 OPERATOR(pg_catalog.>=) $2 THEN 'A+'
+        WHEN $1 OPERATOR(pg_catalog.<=) (OPERATOR(pg_catalog.-) $2) THEN 'F'
+        ELSE (ARRAY['F', 'D-', 'D', 'D+', 'C-', 'C', 'C+', 'B-', 'B', 'B+', 'A-', 'A', 'A+'])
+            [3 OPERATOR(pg_catalog.+) GREATEST(-2, pg_catalog.floor(10 OPERATOR(pg_catalog.*) $1 OPERATOR(pg_catalog./) $2))::pg_catalog.int4]
+    END
 $$;
 COMMENT ON FUNCTION lead_funnel.fit_grade(pg_catalog.float8, pg_catalog.float8) IS
     'grade of a fit: D for none, A+ for the best, a third of a letter for each tenth of it, down to F for less than none';
@@ -711,14 +734,32 @@ $$;
 COMMENT ON FUNCTION lead_funnel._rating_step(pg_catalog.float8, pg_catalog.float8[]) IS
     'position of points among three thresholds, 1 is best';
 
+CREATE FUNCTION lead_funnel._are_steps(steps pg_catalog.float8[])
+    RETURNS pg_catalog.bool
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    SELECT COALESCE(pg_catalog.cardinality($1) OPERATOR(pg_catalog.=) 3
+                    AND $1[1] OPERATOR(pg_catalog.>) $1[2] AND $1[2] OPERATOR(pg_catalog.>) $1[3]
+                    AND $1[1] OPERATOR(pg_catalog.<>) 'NaN', false)
+$$;
+COMMENT ON FUNCTION lead_funnel._are_steps(pg_catalog.float8[]) IS
+    'whether these are three falling thresholds';
+
 CREATE FUNCTION lead_funnel.rating(fit pg_catalog.float8, engagement pg_catalog.float8,
                                    fit_steps pg_catalog.float8[] DEFAULT '{75,50,25}',
                                    engagement_steps pg_catalog.float8[] DEFAULT '{75,50,25}')
     RETURNS pg_catalog.text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-    SELECT (ARRAY['A', 'B', 'C', 'D'])[lead_funnel._rating_step($1, $3)] OPERATOR(pg_catalog.||)
-           lead_funnel._rating_step($2, $4)::pg_catalog.text
+    SELECT CASE
+        WHEN lead_funnel._are_steps($3) AND lead_funnel._are_steps($4)
+        THEN CASE WHEN $1 OPERATOR(pg_catalog.<>) 'NaN' AND $2 OPERATOR(pg_catalog.<>) 'NaN'
+                  THEN (ARRAY['A', 'B', 'C', 'D'])[lead_funnel._rating_step($1, $3)] OPERATOR(pg_catalog.||)
+                       lead_funnel._rating_step($2, $4)::pg_catalog.text END
+        ELSE lead_funnel._refuse('thresholds of a rating are no three falling numbers: '
+                                 OPERATOR(pg_catalog.||) CASE WHEN lead_funnel._are_steps($3) THEN $4 ELSE $3 END::pg_catalog.text,
+                                 'Give those of the best three of four classes, the best one first, such as {75,50,25}.')
+    END
 $$;
 COMMENT ON FUNCTION lead_funnel.rating(pg_catalog.float8, pg_catalog.float8, pg_catalog.float8[], pg_catalog.float8[]) IS
     'cell of fit and engagement: A1 is best, D4 worst; the thresholds are those for A, B, C and for 1, 2, 3';

@@ -35,6 +35,7 @@ FROM (
             -- back from sales to mql
             OR (v.kind = 'm' AND v.to_stage OPERATOR(@extschema@.=) 'mql'
                 AND pg_catalog.lag(v.to_stage) OVER w OPERATOR(@extschema@.<>) 'lead'
+                AND pg_catalog.lag(v.to_stage) OVER w OPERATOR(@extschema@.<>) 'nurture'
                 AND (pg_catalog.lag(v.handed_over_at) OVER w <> v.handed_over_at OR v.handed_over_at = v.effective_at)))
             AS opens,
         pg_catalog.lag(v.verdict) OVER w AS last_verdict
@@ -96,8 +97,7 @@ FROM (
     SELECT j.funnel_id, j.funnel, j.timezone, j.lead, j.lead_id, j.epoch, j.part,
         pg_catalog.max(j.cycle) FILTER (WHERE j.opens) AS cycle,
         pg_catalog.max(j.move) FILTER (WHERE j.opens) AS move,
-        (pg_catalog.array_agg(j.handed_over_at ORDER BY j.move DESC) FILTER (WHERE j.handed_over_at IS NOT NULL))[1]
-            AS handed_over_at,
+        lead_funnel._last_date(j.move, j.handed_over_at) AS handed_over_at,
         pg_catalog.max(j.source) FILTER (WHERE j.opens) AS source,
         pg_catalog.max(j.campaign) FILTER (WHERE j.opens) AS campaign,
         pg_catalog.max(j.owner) FILTER (WHERE j.opens) AS owner,
@@ -169,8 +169,7 @@ SELECT a.funnel,
     a.rejected::double precision / a.handed_over AS rejection_rate,
     a.sla_met,
     a.sla_missed,
-    (x.month_end <= pg_catalog.now()
-        AND (a.undecided = 0 OR COALESCE(lead_funnel._due_at(r.funnel_id, 'mql', x.month_end) <= pg_catalog.now(), false))) AS is_mature
+    ((a.month + interval '1 month') AT TIME ZONE r.timezone <= pg_catalog.now() AND a.waiting = 0) AS is_mature
 FROM (
     SELECT h.funnel, h.month, h.source, h.campaign, h.owner, h.segment, h.currency,
         pg_catalog.count(*) AS handed_over,
@@ -179,15 +178,13 @@ FROM (
         pg_catalog.count(*) FILTER (WHERE h.fate = 'expired') AS expired,
         pg_catalog.count(*) FILTER (WHERE h.fate = 'withdrawn') AS withdrawn,
         pg_catalog.count(*) FILTER (WHERE h.fate = 'undecided') AS undecided,
+        pg_catalog.count(*) FILTER (WHERE h.fate = 'undecided' AND h.sla IS DISTINCT FROM 'missed') AS waiting,
         pg_catalog.count(*) FILTER (WHERE h.sla = 'met') AS sla_met,
         pg_catalog.count(*) FILTER (WHERE h.sla = 'missed') AS sla_missed
     FROM lead_funnel.handovers h
     GROUP BY h.funnel, h.month, h.source, h.campaign, h.owner, h.segment, h.currency
 ) a
-JOIN lead_funnel._readable r ON r.funnel = a.funnel
-CROSS JOIN LATERAL (
-    SELECT (a.month + interval '1 month') AT TIME ZONE r.timezone AS month_end
-) x;
+JOIN lead_funnel._readable r ON r.funnel = a.funnel;
 COMMENT ON VIEW lead_funnel.sal_acceptance IS
     'one row per month of hand-over and dimensions. accepted + rejected + expired + withdrawn + undecided = handed_over. Leads behind a number: handovers with this month, these dimensions and fate';
 COMMENT ON COLUMN lead_funnel.sal_acceptance.funnel IS 'name of the funnel';

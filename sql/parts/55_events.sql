@@ -246,12 +246,13 @@ COMMENT ON FUNCTION lead_funnel.__set_engagement_column(pg_catalog.name, pg_cata
     'implementation of set_engagement_column()';
 REVOKE ALL ON FUNCTION lead_funnel.__set_engagement_column(pg_catalog.name, pg_catalog.name, pg_catalog.interval) FROM PUBLIC;
 
--- Recording: C inserts into the ledger, and updates the lead as the caller
+-- Recording: C inserts into the ledger, and updates the lead as the caller.
+-- None is strict: an event with a NULL is an error, not nothing.
 
 CREATE FUNCTION lead_funnel.record_event(funnel pg_catalog.name, lead pg_catalog.text, event_type pg_catalog.text,
                                          at pg_catalog.timestamptz, external_id pg_catalog.text, source pg_catalog.text DEFAULT '')
     RETURNS pg_catalog.bool
-    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE C VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'lf_record_event_text';
 COMMENT ON FUNCTION lead_funnel.record_event(pg_catalog.name, pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz,
     pg_catalog.text, pg_catalog.text) IS
@@ -260,7 +261,7 @@ COMMENT ON FUNCTION lead_funnel.record_event(pg_catalog.name, pg_catalog.text, p
 CREATE FUNCTION lead_funnel.record_event(funnel pg_catalog.name, lead pg_catalog.int8, event_type pg_catalog.text,
                                          at pg_catalog.timestamptz, external_id pg_catalog.text, source pg_catalog.text DEFAULT '')
     RETURNS pg_catalog.bool
-    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE C VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'lf_record_event_int8';
 COMMENT ON FUNCTION lead_funnel.record_event(pg_catalog.name, pg_catalog.int8, pg_catalog.text, pg_catalog.timestamptz,
     pg_catalog.text, pg_catalog.text) IS
@@ -269,7 +270,7 @@ COMMENT ON FUNCTION lead_funnel.record_event(pg_catalog.name, pg_catalog.int8, p
 CREATE FUNCTION lead_funnel.record_event(funnel pg_catalog.name, lead pg_catalog.uuid, event_type pg_catalog.text,
                                          at pg_catalog.timestamptz, external_id pg_catalog.text, source pg_catalog.text DEFAULT '')
     RETURNS pg_catalog.bool
-    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE C VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'lf_record_event_uuid';
 COMMENT ON FUNCTION lead_funnel.record_event(pg_catalog.name, pg_catalog.uuid, pg_catalog.text, pg_catalog.timestamptz,
     pg_catalog.text, pg_catalog.text) IS
@@ -278,7 +279,7 @@ COMMENT ON FUNCTION lead_funnel.record_event(pg_catalog.name, pg_catalog.uuid, p
 CREATE FUNCTION lead_funnel.record_events(funnel pg_catalog.name, leads pg_catalog.text[], event_types pg_catalog.text[],
                                           at pg_catalog.timestamptz[], external_ids pg_catalog.text[], source pg_catalog.text DEFAULT '')
     RETURNS pg_catalog.int8
-    LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE
     AS $$
     -- by lead, so that two calls at a time lock leads in one order
     SELECT pg_catalog.count(*) FILTER (WHERE lead_funnel.record_event($1, e.lead, e.event_type, e.happened_at, e.external_id, $6))
@@ -293,7 +294,7 @@ COMMENT ON FUNCTION lead_funnel.record_events(pg_catalog.name, pg_catalog.text[]
 
 CREATE FUNCTION lead_funnel.delete_event(funnel pg_catalog.name, external_id pg_catalog.text, source pg_catalog.text DEFAULT '')
     RETURNS pg_catalog.bool
-    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE C VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'lf_delete_event';
 COMMENT ON FUNCTION lead_funnel.delete_event(pg_catalog.name, pg_catalog.text, pg_catalog.text) IS
     'whether there was such an event, which is as if it had never been recorded now';

@@ -52,7 +52,7 @@ SELECT lead_funnel.set_event_type('ev', 'visit', 2), lead_funnel.record_event('l
 SELECT lead_id, points FROM lead_funnel.lead_events WHERE event_type = 'visit' ORDER BY 1, source;
 -- corrections: points, time, type with its half-life; to nothing and back
 SELECT lead_funnel.correct_event('leads', 'v3', points => 7), lead_funnel.correct_event('leads', 'v1', 'other system', at => '2026-11-21'),
-       lead_funnel.correct_event('leads', 'd1', event_type => 'visit'), lead_funnel.correct_event('leads', 'no such', points => 1), lead_funnel.correct_event('leads', NULL) IS NULL;
+       lead_funnel.correct_event('leads', 'd1', event_type => 'visit'), lead_funnel.correct_event('leads', 'no such', points => 1);
 SELECT id, warmth, slow FROM leads WHERE id IN (1, 3) ORDER BY id;
 SELECT lead_funnel.delete_event('leads', 'v3');
 SELECT warmth IS NULL AS none_left FROM leads WHERE id = 3;
@@ -147,11 +147,13 @@ END $$;
 SELECT s, ev_error('SELECT lead_funnel.' || s)
 FROM unnest(ARRAY[$$record_event('nobody', 1, 'visit', '2026-11-20', 'x')$$, $$record_event('leads', 99, 'visit', '2026-11-20', 'x')$$, $$record_event('leads', 99, 'open', '2026-11-20', 'x')$$,
     $$record_event('leads', 99999999999, 'visit', '2026-11-20', 'x')$$, $$record_event('leads', 'abc', 'visit', '2026-11-20', 'x')$$, $$record_event('leads', 1, 'VISIT', '2026-11-20', 'x')$$,
-    $$record_event('leads', 1, 'visit', 'infinity', 'x')$$, $$correct_event('leads', 'v1', at => '-infinity')$$, $$correct_event('leads', 'v1', points => 'NaN')$$, $$correct_event('leads', 'v1', event_type => 'none')$$,
+    $$record_event('leads', 1, 'visit', 'infinity', 'x')$$, $$correct_event('leads', 'v1', at => '-infinity')$$, $$record_event('leads', 1, 'visit', '9999-01-01', 'x')$$, $$correct_event('leads', 'v1', at => '9999-01-01')$$,
+    $$record_event('leads', 1, 'visit', NULL, 'x')$$, $$record_events('leads', '{1,2}', '{visit,visit}', '{2026-11-20}', '{x1,x2}')$$, $$delete_event('leads', NULL)$$, $$correct_event(NULL, 'v1')$$, $$correct_event('leads', 'v1', points => 'NaN')$$, $$correct_event('leads', 'v1', event_type => 'none')$$,
     $$set_event_type('ev', NULL, 1)$$, $$set_event_type('ev', 'x', 'NaN')$$, $$set_event_type('ev', 'x', 1, '1 month')$$, $$set_event_type('ev', 'x', 1, max_count => 0)$$, $$set_event_type('ev', 'x', 1, per => 'day')$$,
     $$set_event_type('ev', 'x', 1, max_count => 1, per => 'decade')$$, $$remove_event_type('ev', 'x')$$, $$set_scoring('leads', 'nobody')$$, $$set_engagement_column('leads', 'stage')$$,
     $$set_engagement_column('leads', 'warmth', '8 days')$$, $$set_engagement_column('leads', 'warmth', NULL)$$]) AS s;
-SELECT count(*) AS left_of_them FROM lead_funnel.lead_events WHERE external_id = 'x';
+SELECT count(*) AS left_of_them FROM lead_funnel.lead_events WHERE external_id LIKE 'x%';
+SELECT lead_funnel.record_events('leads', NULL, NULL, NULL, NULL) AS of_none;
 -- events of a lead that is gone: the owner of the table may delete them
 DELETE FROM leads WHERE id = 4;
 SELECT lead_funnel.delete_event('leads', 'dba');

@@ -274,7 +274,7 @@ SELECT try(c) FROM unnest(ARRAY[
     $$allow('p', 'mql', 'sal', requires => 'bant(need=1)', other_requires => '{bant(need=2)}')$$,
     $$allow('p', 'mql', 'sal', requires => 'bant(need=1)', min_criteria => 5)$$,
     $$allow('p', 'mql', 'sal', min_criteria => 9)$$, $$allow('p', 'mql', 'sal', min_criteria => 0)$$,
-    $$allow('p', 'mql', 'sal', min_criteria => 1, min_level => 4)$$, $$allow('p', 'mql', 'sal', min_score => 'NaN')$$,
+    $$allow('p', 'mql', 'sal', min_criteria => 1, min_level => 4)$$, $$allow('p', 'mql', 'sal', min_level => 3)$$, $$allow('p', 'mql', 'sal', min_score => 'NaN')$$,
     $$allow('p', 'mql', 'sal', min_qualification_score => 0)$$, $$allow('p', 'mql', 'sal', no_blockers => NULL)$$,
     $$allow('p', 'mql', 'sal', requires => 'high')$$,
     $$use_gates('p', 'best')$$, $$use_gates('p', NULL)$$, $$use_gates('p', 'fit', min_score => 'NaN')$$, $$use_gates('p', 'fit', check_at => 'noon')$$,

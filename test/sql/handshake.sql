@@ -230,10 +230,35 @@ SELECT verdict, is_new FROM lead_funnel.accept('d', 'k');
 UPDATE d SET status = 'Hot', handed = '2026-03-11' WHERE code = 'k';
 SELECT verdict, is_new FROM lead_funnel.reject('d', 'k', 'bad_data');
 SELECT * FROM hd ORDER BY l, move;
+-- the last date before the decision counts, everywhere; one that comes on the way back to nurture is none
+INSERT INTO d VALUES ('r', 'Hot', '2026-03-01', '2026-03-05'), ('s', 'Hot', '2026-03-01', '2026-03-05'), ('t', 'Later', '2026-03-01', NULL),
+                     ('v', 'Hot', '2026-03-01', '2026-03-02');
+UPDATE d SET handed = '2026-03-03' WHERE code = 'r';
+UPDATE d SET status = 'Taken', day = '2026-03-06' WHERE code = 's';
+UPDATE d SET handed = '2026-04-05' WHERE code = 's';
+UPDATE d SET handed = '2026-03-02' WHERE code = 't';
+UPDATE d SET status = 'Hot', day = '2026-03-04', handed = '2026-03-03' WHERE code = 't';
+UPDATE d SET status = 'Later', day = '2026-03-03', handed = '2026-03-03' WHERE code = 'v';
+SELECT * FROM hd WHERE l IN ('r', 's', 't', 'v') ORDER BY l, move;
+SELECT lead, handed_over_at::date AS handed, sal_at::date FROM lead_funnel.lead_milestones WHERE funnel = 'd' AND lead IN ('r', 's', 't', 'v') ORDER BY lead;
+UPDATE d SET handed = '2026-03-04' WHERE code = 'v';
+SELECT verdict FROM lead_funnel.accept('d', 't');
+SELECT * FROM hd WHERE l IN ('t', 'v') ORDER BY l, move;
+SELECT * FROM lead_funnel.verify('d');
 DELETE FROM d WHERE code = 'b2';
 TRUNCATE d;
 SELECT * FROM hd ORDER BY l, move;
 SELECT * FROM lead_funnel.verify('d');
+
+-- a month is mature when it is over and all that is undecided in it is overdue
+CREATE TABLE m (id int PRIMARY KEY, stage lead_stage, since timestamptz);
+SELECT lead_funnel.attach('m', 'stage', entered_column => 'since', timezone => 'UTC');
+SELECT lead_funnel.set_sla('m', 'mql', '24 hours', valid_from => '2026-02-20');
+INSERT INTO m VALUES (1, 'mql', '2026-01-10'), (2, 'mql', '2026-02-20');
+SELECT month, undecided, sla_missed, is_mature FROM lead_funnel.sal_acceptance WHERE funnel = 'm' ORDER BY month;
+SELECT lead_funnel.set_sla('m', 'mql', '999999 hours', valid_from => '2026-01-01');
+SELECT lead_funnel.set_sla('m', 'mql', '1 hour', valid_from => '2026-02-01');
+SELECT month, undecided, sla_missed, is_mature FROM lead_funnel.sal_acceptance WHERE funnel = 'm' ORDER BY month;
 
 -- keys of other types
 CREATE TABLE u (id uuid PRIMARY KEY, stage lead_stage);
@@ -245,7 +270,7 @@ SELECT verdict FROM lead_funnel.reject('u', uuid '00000000-0000-0000-0000-000000
 SELECT to_stage FROM lead_funnel.undo_move('u', '{00000000-0000-0000-0000-000000000001}');
 SELECT count(*) FROM lead_funnel.reject('u', '00000000-0000-0000-0000-000000000001', 'bad_data');
 
-SELECT lead_funnel.detach(f, purge => true) FROM unnest('{l,d,u}'::name[]) f;
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{l,d,u,m}'::name[]) f;
 RESET ROLE;
 SELECT count(*) AS left FROM (SELECT funnel_id FROM lead_funnel.handshake UNION ALL SELECT funnel_id FROM lead_funnel.reason_code) x;
 SET client_min_messages = warning;

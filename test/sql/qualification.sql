@@ -131,7 +131,8 @@ SELECT id, qualification, qualification @> 'bant(budget=2,need=2,timeline=2)' AS
 
 -- BANT one by one, at the edges
 SELECT bant_budget(80, 100), bant_budget(79.99, 100), bant_budget(100, 100), bant_budget(-1, 100), bant_budget(5), bant_budget(NULL, 5),
-	bant_budget(50, 100, validated_share => 0.5), bant_budget(1000, 100, confirmed_share => NULL), bant_budget('Infinity', 1);
+	bant_budget(50, 100, validated_share => 0.5), bant_budget(1000, 100, confirmed_share => NULL), bant_budget('Infinity', 1),
+	bant_budget(1, repeat('9', 131072)::numeric, 0.8, 2) AS beyond_numeric, bant_budget(repeat('9', 131072)::numeric, 1, 0.8, 2) AS wealthy;
 SELECT bant_budget(1, 1, validated_share => 0);
 SELECT bant_authority('CEO'), bant_authority('c.e.o'), bant_authority('Economic-Buyer'), bant_authority('janitor'), bant_authority('student'), bant_authority(' '),
 	bant_authority('unknown'), bant_authority('Janitor', '{"janitor": "confirmed"}'), bant_authority(repeat('x', 1000));

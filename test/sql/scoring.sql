@@ -162,6 +162,11 @@ SELECT lead_funnel.score('example_icp', '{"industry": "software", "employees": 1
        lead_funnel.score('example_engagement', '{"page_views": 9, "downloads": 2, "last_form_at": "2026-11-20", "demo_requested": true}'::jsonb, at => '2026-11-25');
 SELECT p, lead_funnel.fit_grade(p), lead_funnel.fit_grade(p / 10.0, 10) AS of_ten FROM unnest('{-1000,-11,-10,-1,0,9,10,55,99,100,1000}'::int[]) AS p;
 SELECT lead_funnel.rating(80, 75), lead_funnel.rating(74.9, 0), lead_funnel.rating(25, 50), lead_funnel.rating(-1, 1e9), lead_funnel.rating(8, 3, '{8,5,2}', '{9,6,3}'), lead_funnel.rating(NULL, 1);
+SELECT lead_funnel.fit_grade('NaN') IS NULL AS no_grade, lead_funnel.fit_grade('Infinity') AS most, lead_funnel.fit_grade(1e308) AS large, lead_funnel.fit_grade(-1e308) AS small,
+       lead_funnel.fit_grade(-20) AS f, lead_funnel.rating('NaN', 1) IS NULL AND lead_funnel.rating(1, 'NaN') IS NULL AS no_rating, lead_funnel.rating('Infinity', '-Infinity');
+SELECT sc_error(c) FROM unnest(ARRAY['SELECT lead_funnel.fit_grade(1, 0)', 'SELECT lead_funnel.fit_grade(1, -1)', $$SELECT lead_funnel.fit_grade(1, 'NaN')$$,
+    $$SELECT lead_funnel.rating(1, 1, '{1,2,3}')$$, $$SELECT lead_funnel.rating(1, 1, '{3,2,1}', '{}')$$, $$SELECT lead_funnel.rating(1, 1, '{3,2}')$$,
+    $$SELECT lead_funnel.rating(1, 1, '{{3,2,1}}')$$, $$SELECT lead_funnel.rating(1, 1, '{3,NULL,1}')$$, $$SELECT lead_funnel.rating(1, 1, '{NaN,2,1}')$$]) c;
 
 SELECT lead_funnel.drop_model(model) FROM lead_funnel.score_models WHERE owner <> 'sc_team' ORDER BY model;
 SELECT count(*) AS left_over FROM lead_funnel.score_rule;

@@ -104,7 +104,7 @@ SELECT * FROM check_funnel('t', 'SELECT id AS lead, stage FROM t');
 -- what is filled in is of now even if the clock is being set back in the funnel's zone, or has just been
 CREATE TABLE c (id int PRIMARY KEY, stage lead_stage, at timestamp);
 CREATE FUNCTION zone(minutes int) RETURNS text LANGUAGE sql AS $$
-SELECT format('AAA0BBB-1,%s/0,%s/%s', (extract(doy FROM s) - 1)::int, (extract(doy FROM e) - 1)::int, to_char(e, 'HH24:MI:SS'))
+SELECT format('<AAA>0<BBB>-1,%s/0,%s/%s', (extract(doy FROM s) - 1)::int, (extract(doy FROM e) - 1)::int, to_char(e, 'HH24:MI:SS'))
 FROM (SELECT now() AT TIME ZONE 'UTC' - interval '60 days' AS s, now() AT TIME ZONE 'UTC' + make_interval(mins => 60 + minutes) AS e) x $$;
 CREATE PROCEDURE set_back(minutes int) LANGUAGE plpgsql AS $$
 DECLARE
