@@ -869,7 +869,8 @@ lf_business_elapsed_sql(PG_FUNCTION_ARGS)
 	if (TIMESTAMP_NOT_FINITE(from) || TIMESTAMP_NOT_FINITE(to))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("working time from or to infinity is not finite")));
+				 errmsg("working time from or to infinity is not finite"),
+				 errhint("Give two dates.")));
 	if (pg_sub_s64_overflow(worked_up_to(calendar, to), worked_up_to(calendar, from), &result->time))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),

@@ -261,12 +261,14 @@ check_points(double points, Node *escontext)
 		ereturn(escontext, false,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("points of an engagement must be a finite number"),
-				 errdetail("The points are %s.", isnan(points) ? "NaN" : points < 0 ? "-Infinity" : "Infinity")));
+				 errdetail("The points are %s.", isnan(points) ? "NaN" : points < 0 ? "-Infinity" : "Infinity"),
+				 errhint("Give the points that it has at the given time.")));
 	if (points != 0.0 && fabs(points) < DBL_MIN)
 		ereturn(escontext, false,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("points of an engagement must be 0 or at least 2.2e-308"),
-				 errdetail("The points are %g.", points)));
+				 errdetail("The points are %g.", points),
+				 errhint("Give 0: so few points are none.")));
 
 	return true;
 }
@@ -277,7 +279,8 @@ check_time(TimestampTz at, Node *escontext)
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereturn(escontext, false,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("time of an engagement must be finite")));
+				 errmsg("time of an engagement must be finite"),
+				 errhint("Give the time of the newest event.")));
 
 	return true;
 }
@@ -324,7 +327,8 @@ lf_engagement_half_life(uint32 *result, Interval *span, Node *escontext)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("half-life of an engagement must be whole seconds, from 1 second to 36525 days"),
 				 errdetail("The half-life is \"%s\".",
-						   DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(span))))));
+						   DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(span)))),
+				 errhint("Give the time in which half of the points are lost, such as 7 days.")));
 
 	*result = (uint32) (usecs / USECS_PER_SEC);
 	return true;
@@ -659,11 +663,13 @@ get_event(FunctionCallInfo fcinfo, int first, Engagement *event)
 	if (PG_ARGISNULL(first + 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("points of an engagement need a time")));
+				 errmsg("points of an engagement need a time"),
+				 errhint("Give all three of points, time and half-life, or no points.")));
 	if (PG_ARGISNULL(first + 2))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("points of an engagement need a half-life")));
+				 errmsg("points of an engagement need a half-life"),
+				 errhint("Give all three of points, time and half-life, or no points.")));
 
 	(void) lf_engagement_half_life(&half_life, PG_GETARG_INTERVAL_P(first + 2), NULL);
 	(void) lf_engagement_make(event, PG_GETARG_FLOAT8(first), PG_GETARG_TIMESTAMPTZ(first + 1), half_life, NULL);
@@ -715,7 +721,8 @@ points_at(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("points out of range"),
-				 errdetail("So long before its newest event the engagement amounts to more than 1.8e308 points.")));
+				 errdetail("So long before its newest event the engagement amounts to more than 1.8e308 points."),
+				 errhint("Ask for the points at its newest event, newest(engagement), or later.")));
 
 	PG_RETURN_FLOAT8(points);
 }
@@ -761,7 +768,8 @@ cools_below(PG_FUNCTION_ARGS)
 	if (isnan(threshold) || isinf(threshold))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("threshold of an engagement must be a finite number")));
+				 errmsg("threshold of an engagement must be a finite number"),
+				 errhint("Give a number of points.")));
 
 	if (points < threshold)
 		PG_RETURN_TIMESTAMPTZ(DT_NOBEGIN);

@@ -65,7 +65,8 @@ lf_score_time_argument(FunctionCallInfo fcinfo, int n)
 	if (TIMESTAMP_NOT_FINITE(at))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("time of a score must be finite")));
+				 errmsg("time of a score must be finite"),
+				 errhint("Give a time, or leave it out for now.")));
 	return at;
 }
 

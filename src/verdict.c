@@ -147,7 +147,8 @@ read_weights(Jsonb *jb, int framework, double *weights)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("weight of criterion \"%.*s\" is no number from 0 to 1e100",
-							key.val.string.len, key.val.string.val)));
+							key.val.string.len, key.val.string.val),
+					 errhint("Give numbers such as {\"need\": 2, \"budget\": 1}.")));
 		if (criterion >= 0)
 		{
 			given[criterion] = true;

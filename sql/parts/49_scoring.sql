@@ -691,19 +691,33 @@ COMMENT ON FUNCTION lead_funnel.explain_score(pg_catalog.name, pg_catalog.jsonb,
 
 -- Grades and ratings
 
-CREATE FUNCTION lead_funnel._refuse(message pg_catalog.text, hint pg_catalog.text)
+-- Errors where an expression is needed
+
+CREATE FUNCTION lead_funnel._refuse_best(best pg_catalog.float8)
     RETURNS pg_catalog.text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
 BEGIN
-    RAISE EXCEPTION '%', message
+    RAISE EXCEPTION 'best % is no number of points', best
         USING ERRCODE = 'invalid_parameter_value',
-              HINT = hint;
+              HINT = 'Give the points of the best fit, more than 0.';
 END
 $$;
-COMMENT ON FUNCTION lead_funnel._refuse(pg_catalog.text, pg_catalog.text) IS
-    'error for an argument that makes no sense, where an expression is needed';
+COMMENT ON FUNCTION lead_funnel._refuse_best(pg_catalog.float8) IS 'error of fit_grade()';
+
+CREATE FUNCTION lead_funnel._refuse_steps(steps pg_catalog.float8[])
+    RETURNS pg_catalog.text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'thresholds % of a rating are no three falling numbers', steps
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'Give those of the best three of four classes, the best one first, such as {75,50,25}.';
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._refuse_steps(pg_catalog.float8[]) IS 'error of rating()';
 
 CREATE FUNCTION lead_funnel.fit_grade(points pg_catalog.float8, best pg_catalog.float8 DEFAULT 100)
     RETURNS pg_catalog.text
@@ -711,8 +725,7 @@ CREATE FUNCTION lead_funnel.fit_grade(points pg_catalog.float8, best pg_catalog.
     AS $$
     SELECT CASE
         WHEN NOT ($2 OPERATOR(pg_catalog.>) 0 AND $2 OPERATOR(pg_catalog.<=) 1e300)
-        THEN lead_funnel._refuse('best is no number of points: ' OPERATOR(pg_catalog.||) $2::pg_catalog.text,
-                                 'Give the points of the best fit, more than 0.')
+        THEN lead_funnel._refuse_best($2)
         WHEN $1 OPERATOR(pg_catalog.=) 'NaN' THEN NULL
         -- the bounds come first: a multiple of 1e308 is out of range
         WHEN $1 OPERATOR(pg_catalog.>=) $2 THEN 'A+'
@@ -756,9 +769,7 @@ CREATE FUNCTION lead_funnel.rating(fit pg_catalog.float8, engagement pg_catalog.
         THEN CASE WHEN $1 OPERATOR(pg_catalog.<>) 'NaN' AND $2 OPERATOR(pg_catalog.<>) 'NaN'
                   THEN (ARRAY['A', 'B', 'C', 'D'])[lead_funnel._rating_step($1, $3)] OPERATOR(pg_catalog.||)
                        lead_funnel._rating_step($2, $4)::pg_catalog.text END
-        ELSE lead_funnel._refuse('thresholds of a rating are no three falling numbers: '
-                                 OPERATOR(pg_catalog.||) CASE WHEN lead_funnel._are_steps($3) THEN $4 ELSE $3 END::pg_catalog.text,
-                                 'Give those of the best three of four classes, the best one first, such as {75,50,25}.')
+        ELSE lead_funnel._refuse_steps(CASE WHEN lead_funnel._are_steps($3) THEN $4 ELSE $3 END)
     END
 $$;
 COMMENT ON FUNCTION lead_funnel.rating(pg_catalog.float8, pg_catalog.float8, pg_catalog.float8[], pg_catalog.float8[]) IS

@@ -722,7 +722,9 @@ FROM (
         pg_catalog.max(j.epoch) AS epoch,
         pg_catalog.min(j.effective_at) FILTER (WHERE j.moved AND NOT j.backfilled AND j.move = j.cycle_move) AS started_at,
         pg_catalog.min(j.effective_at) FILTER (WHERE j.entered OPERATOR(@extschema@.=) 'mql') AS mql_at,
-        lead_funnel._last_date(j.move, j.handed_over_at) AS handed_over_at,
+        -- a date that is given for the first time behind the decision is one, too
+        COALESCE(lead_funnel._last_date(j.move, j.undecided_handover), lead_funnel._last_date(-j.move, j.handed_over_at))
+            AS handed_over_at,
         pg_catalog.min(j.effective_at) FILTER (WHERE j.entered OPERATOR(@extschema@.=) 'sal') AS sal_at,
         pg_catalog.min(j.effective_at) FILTER (WHERE j.entered OPERATOR(@extschema@.=) 'sql') AS sql_at,
         pg_catalog.min(j.effective_at) FILTER (WHERE j.entered OPERATOR(@extschema@.=) 'opportunity') AS opportunity_at,
@@ -735,12 +737,12 @@ FROM (
         @extschema@.max(j.furthest_stage) AS furthest_stage
     FROM (
         SELECT r.funnel, l.funnel_id, l.lead, l.lead_id, l.cycle, l.epoch, l.move, l.cycle_move, l.cycle_ended,
-            l.effective_at, l.furthest_stage, l.to_stage,
-            -- up to the row that decides: a date that comes later changes nothing
+            l.effective_at, l.handed_over_at, l.furthest_stage, l.to_stage,
+            -- up to the row that decides: another date that comes later changes nothing
             CASE WHEN l.to_stage OPERATOR(@extschema@.<=) 'mql' OR l.to_stage OPERATOR(@extschema@.=) 'nurture'
                       OR l.from_stage IS NULL OR l.from_stage OPERATOR(@extschema@.<=) 'mql'
                       OR l.from_stage OPERATOR(@extschema@.=) 'nurture'
-                 THEN l.handed_over_at END AS handed_over_at,
+                 THEN l.handed_over_at END AS undecided_handover,
             l.kind = 'm' AS moved,
             l.origin = 'b' AS backfilled,
             CASE WHEN l.kind = 'm' AND l.origin <> 'b' THEN l.to_stage END AS entered
