@@ -237,6 +237,11 @@ for my $round ($first .. $first + $rounds - 1)
 	my %states;
 	$states{$1}++ while $log =~ /\] (\w{5}) (?:ERROR|FATAL|PANIC):/g;
 	note join ', ', map { "$_: $states{$_}" } sort keys %states;
+	# where a key is deferrable, two who take it find each other at the end of their statements, and wait: so they would without a funnel
+	my @deferrable = map { $_->{name} } grep { $_->{unique} eq 'deferrable' } @tables;
+	my $deferred = grep { my $index = $_; grep { $index =~ /^${_}_(?:\w+_)?pkey$/ } @deferrable }
+	  $log =~ /\] 40P01 CONTEXT:  while inserting index tuple \([\d,]+\) in relation "(\w+)"/g;
+	delete $states{'40P01'} if $deferred && $deferred == $states{'40P01'};
 	is(join(' ', grep { !$allowed{$_} && !($free && $allowed_free{$_}) } sort keys %states), '', "round $round ($kind): no other errors than expected") or $failed++;
 	unlike($log, qr/PANIC:|TRAP:|terminated by signal (?!9\b)|WARNING:.* leak|concurrent (?:insert|delete) in progress/, "round $round ($kind): no crash of the server's own") or $failed++;
 	if ($failed)

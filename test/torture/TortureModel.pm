@@ -357,7 +357,11 @@ sub statement
 	return (any(
 			"WITH d AS (DELETE FROM $name WHERE k = $k RETURNING *) INSERT INTO $name (k, r, st, own, val) SELECT k, " . int(rand 5) . ', ' . stage($t, 'lead', 'mql') . ', own, val FROM d',
 			"WITH u AS (UPDATE $name SET " . changes($t) . " WHERE k = $k RETURNING k) UPDATE $name SET note = 'cte' WHERE k IN (SELECT k FROM u)",
-			"WITH u AS (UPDATE $name SET st = " . stage($t) . " WHERE k = $k RETURNING *) SELECT count(*) FROM u"), $n) if ($what -= .05) < 0;
+			"WITH u AS (UPDATE $name SET st = " . stage($t) . " WHERE k = $k RETURNING *) SELECT count(*) FROM u",
+			# the functions read the journal, and write, before the event of the UPDATE has come
+			map { "WITH u AS (UPDATE $name SET st = " . stage($t) . " WHERE k = $k RETURNING k) SELECT count(f.lead) FROM u, lead_funnel.$_ f" }
+			  "accept('$name', u.k::text)", "reject('$name', u.k::text, 'no_need')", "recycle('$name', u.k::text, 'later')", "undo_move('$name', u.k::text)"), $n)
+	  if ($what -= .07) < 0;
 	if (($what -= .05) < 0)
 	{
 		my $to = $n + 1 + int rand 6;
