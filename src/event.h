@@ -31,7 +31,7 @@ typedef enum Wait
 typedef struct Event
 {
 	Oid			relid;
-	Oid			old_relid;		/* another partition, if the row came from there */
+	Oid			old_relid;		/* another one if the row changes partitions */
 	Oid			root;
 	int32		funnel_id;
 	SubTransactionId subid;

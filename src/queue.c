@@ -833,6 +833,25 @@ is_due(const Event *event, const Moment *now)
 		!visit_lead(event, is_in_the_way, &blocked);
 }
 
+/*
+ * Whether what waits for a key waits in vain: a statement is over, or no
+ * statement is at work.
+ */
+static bool
+may_force(const Batch *batch, const Moment *now)
+{
+	ListCell   *cell;
+
+	if (now->mode != JOURNAL_IS_READ)
+		return now->mode != BATCH_IS_FULL;
+	foreach(cell, batch->kept)
+	{
+		if (!all_have_come(lfirst(cell), now))
+			return false;
+	}
+	return true;
+}
+
 /* Empties the queue. */
 static void
 forget_events(void)
@@ -977,7 +996,7 @@ flush(FlushMode mode, Oid relid)
 	{
 		batch.writer = lf_journal_open();
 		write_batch(&batch, FORCE_NONE);
-		if (batch.kept != NIL && mode >= STATEMENT_IS_OVER)
+		if (batch.kept != NIL && may_force(&batch, &now))
 			write_kept(&batch, mode);
 		lf_journal_close(batch.writer);
 		put_back(batch.kept);
@@ -1062,7 +1081,11 @@ lf_queue_hand_over(SubTransactionId subid, SubTransactionId parent)
 		if (queue.events[i]->subid == subid)
 			queue.events[i]->subid = parent;
 	}
-	/* what made an old version may have come in the parent, where it could not be seen */
+
+	/*
+	 * what made an old version may have come in the parent, where it could
+	 * not be seen
+	 */
 	for (int i = 0; i < queue.count && queue.nwaiting > 0; i++)
 	{
 		Event	   *event = queue.events[i];
