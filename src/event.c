@@ -14,8 +14,11 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/rel.h"
 
 #include "event.h"
@@ -140,10 +143,24 @@ lf_trigger_depth(void)
 	return DatumGetInt32(pg_trigger_depth(fcinfo));
 }
 
+/*
+ * Whether the statement that fires the trigger was sent by the client, and not
+ * by a function: then the executor's memory, in which the trigger's function
+ * is looked up, belongs to the client's portal.  Portals of functions have
+ * names.  Where the client names its own, the answer is no as well.
+ */
+static bool
+is_outermost(FunctionCallInfo fcinfo)
+{
+	return ActivePortal != NULL && ActivePortal->name[0] == '\0' &&
+		MemoryContextGetParent(fcinfo->flinfo->fn_mcxt) == ActivePortal->portalContext;
+}
+
 void
-lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event)
+lf_event_read(const Funnel *funnel, FunctionCallInfo fcinfo, Event *event)
 {
 	static uint64 serial = 0;
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
 	memset(event, 0, sizeof(*event));
 	event->relid = RelationGetRelid(trigdata->tg_relation);
@@ -153,6 +170,7 @@ lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event)
 	event->subid = GetCurrentSubTransactionId();
 	event->serial = ++serial;
 	event->depth = lf_trigger_depth();
+	event->is_outermost = is_outermost(fcinfo);
 	event->refcnt = trigdata->tg_relation->rd_refcnt;
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 	{
@@ -184,6 +202,7 @@ lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event)
 		else
 			read_circumstances(funnel, trigdata->tg_trigslot, NULL, event);
 	}
+	event->order_cmin = event->new_cmin;
 }
 
 /* ---------- copying ---------- */
@@ -248,8 +267,8 @@ order_in_command(const Event *event)
 int
 lf_event_compare(const Event *a, const Event *b)
 {
-	if (a->new_cmin != b->new_cmin)
-		return a->new_cmin < b->new_cmin ? -1 : 1;
+	if (a->order_cmin != b->order_cmin)
+		return a->order_cmin < b->order_cmin ? -1 : 1;
 	if (order_in_command(a) != order_in_command(b))
 		return order_in_command(a) - order_in_command(b);
 	return a->serial < b->serial ? -1 : a->serial > b->serial;

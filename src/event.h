@@ -36,6 +36,7 @@ typedef struct Event
 	int32		funnel_id;
 	SubTransactionId subid;
 	uint64		serial;
+	bool		is_outermost;	/* no statement calls the one that it is of */
 	int			depth;			/* of triggers, where it came */
 	int			refcnt;			/* how often its table was open: by one
 								 * statement or several */
@@ -51,6 +52,8 @@ typedef struct Event
 	bool		old_was_inserted;	/* not by an UPDATE */
 	bool		old_is_frozen;	/* this transaction made it, by COPY FREEZE */
 	CommandId	new_cmin;		/* the command that did this */
+	CommandId	order_cmin;		/* the same, or the one that made way for an
+								 * INSERT */
 	bool		to_other_partition; /* a DELETE that is half an UPDATE */
 	bool		has_given;
 	TimestampTz given;			/* when the move took effect, says the writer */
@@ -74,7 +77,7 @@ typedef struct Event
 } Event;
 
 /* What is read points into the rows. */
-extern void lf_event_read(const Funnel *funnel, TriggerData *trigdata, Event *event);
+extern void lf_event_read(const Funnel *funnel, FunctionCallInfo fcinfo, Event *event);
 
 /* Copies into the present memory context; shares with "like" (or NULL) what is equal. */
 extern Event *lf_event_copy(const Event *event, const Event *like);

@@ -359,7 +359,7 @@ effective_time(const Funnel *funnel, Event *event, const Lead *lead)
 static void
 describe_writer(const Event *event, JournalRow *row)
 {
-	row->cmin = event->new_cmin;
+	row->cmin = event->order_cmin;
 	row->role_name = event->role_name;
 	row->actor = event->actor;
 	row->reason = event->reason;
@@ -704,7 +704,8 @@ lf_moves_write(JournalWriter *writer, Funnel *funnel, Event *event, Lead *lead, 
 
 	if (was_in && is_in && is_live(funnel, lead) && lf_state_equal(&event->old, &event->new))
 		write_handover(writer, funnel, event, lead);
-	else if (lead->has_last && lead->last.written_by_us && lead->last.cmin > event->new_cmin)
+	else if (lead->has_last && lead->last.written_by_us && lead->last.cmin > event->order_cmin &&
+			 (event->has_old || lead->last.state.live))
 		return true;			/* what a later event said stands, and was
 								 * counted as a gap before it */
 	else if (was_in && is_in)

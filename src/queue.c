@@ -72,8 +72,12 @@ typedef struct Queue
 	int			room;
 	int			total;			/* events in cxt, journalled ones, too */
 	int			nwaiting;		/* those that wait, and halves */
+	int			nearly;			/* those that wait for an earlier one */
+	Oid			early_relid;	/* the table of all these, invalid: several */
 	bool		is_mixed;		/* some belong to another subtransaction than
 								 * the last */
+	CommandId	newest;			/* what came since the queue was empty is of no
+								 * later command */
 	HTAB	   *by_key;			/* made when a search is needed, then kept up */
 } Queue;
 
@@ -238,6 +242,59 @@ is_any(Event *other, const LeadKey *key, const void *arg)
 	return !other->to_other_partition;
 }
 
+/* The event that made an old version, in whatever state it is. */
+typedef struct Maker
+{
+	const Event *of;
+	const Event *event;
+} Maker;
+
+static bool
+is_maker(Event *other, const LeadKey *key, const void *arg)
+{
+	Maker	   *maker = unconstify(Maker *, (const Maker *) arg);
+
+	if (other == maker->of || !other->has_new || other->new_cmin != maker->of->old_cmin || !lf_key_equal(&other->new_key, key))
+		return false;
+	maker->event = other;
+	return true;
+}
+
+/*
+ * Whether the row that the event writes is the one that was inserted, rather
+ * than one that had its key before.
+ */
+static bool
+descends_from(const Event *event, const Event *insert)
+{
+	while (event->has_old && event->old_is_ours && event->old_cmin >= insert->new_cmin)
+	{
+		Maker		maker = {event, NULL};
+
+		/* made by an UPDATE that we are not told of: such a one is of a row that is there */
+		if (event->old_cmin == insert->new_cmin || !visit_key(event->root, &event->old_key, is_maker, &maker))
+			return true;
+		event = maker.event;
+	}
+	return false;
+}
+
+/*
+ * A statement has its command id from its start.  What a function or a trigger
+ * does before the statement inserts a row has a higher one, but comes first:
+ * that another row gives up the key.
+ */
+static bool
+makes_way(Event *other, const LeadKey *key, const void *arg)
+{
+	Event	   *insert = unconstify(Event *, (const Event *) arg);
+
+	if (other->has_old && !other->to_other_partition && lf_key_equal(&other->old_key, key) &&
+		(!other->has_new || lf_event_changes_key(other)) && !descends_from(other, insert))
+		insert->order_cmin = Max(insert->order_cmin, other->order_cmin);
+	return false;
+}
+
 /* Whether the old version's own event has been journalled, or will never come. */
 static bool
 is_journalled(const Funnel *funnel, const Event *event)
@@ -249,10 +306,10 @@ is_journalled(const Funnel *funnel, const Event *event)
 		return true;
 
 	/*
-	 * each INSERT is an event; it may be still to come if a trigger is at
-	 * work
+	 * its event may be still to come if the statement that made it has called
+	 * this one
 	 */
-	if (event->old_was_inserted && event->depth > 1)
+	if (!event->is_outermost)
 		return false;
 
 	/*
@@ -290,6 +347,7 @@ release(Event *event)
 {
 	event->wait = WAIT_FOR_NOTHING;
 	queue.nwaiting--;
+	queue.nearly--;
 	/* and so on; there is one next version at most */
 	(void) visit_key(event->root, &event->old_key, release_follower, event);
 }
@@ -350,9 +408,12 @@ append(Event *event)
 		queue.is_mixed = true;
 	event = lf_event_copy(event, queue.count > 0 ? queue.events[queue.count - 1] : NULL);
 	queue.events[queue.count++] = event;
+	queue.newest = Max(queue.newest, event->new_cmin);
 	queue.total++;
 	if (is_waiting(event))
 		queue.nwaiting++;
+	if (event->wait == WAIT_FOR_EARLIER)
+		queue.early_relid = queue.nearly++ == 0 || queue.early_relid == event->relid ? event->relid : InvalidOid;
 	MemoryContextSwitchTo(previous);
 	if (lf_settle_is_pending())
 		lf_settle_note(event);
@@ -369,6 +430,8 @@ remove_at(int i)
 
 	if (is_waiting(event))
 		queue.nwaiting--;
+	if (event->wait == WAIT_FOR_EARLIER)
+		queue.nearly--;
 	if (queue.by_key != NULL)
 		index_in_queue(event, unindex_event);
 	memmove(&queue.events[i], &queue.events[i + 1], (queue.count - i - 1) * sizeof(Event *));
@@ -377,8 +440,8 @@ remove_at(int i)
 
 /*
  * An INSERT may be the second half of a move to another partition: of the
- * DELETE with its key, or else, the key being changed as well, of the one that
- * came just before.
+ * DELETE with its key by the same command, or else, the key being changed as
+ * well, of the one that came just before.
  */
 static void
 join_halves(Event *insert)
@@ -389,7 +452,7 @@ join_halves(Event *insert)
 	{
 		const Event *event = queue.events[i];
 
-		if (event->to_other_partition && event->root == insert->root &&
+		if (event->to_other_partition && event->root == insert->root && event->new_cmin == insert->new_cmin &&
 			(lf_key_equal(&event->old_key, &insert->new_key) ||
 			 (half < 0 && event->serial + 1 == insert->serial)))
 			half = i;
@@ -425,6 +488,8 @@ lf_queue_add(const Funnel *funnel, Event *event)
 	{
 		if (!event->has_old && queue.nwaiting > 0)
 			join_halves(event);
+		if (!event->has_old && queue.count > 0 && queue.newest > event->new_cmin)
+			(void) visit_key(event->root, &event->new_key, makes_way, event);
 		lf_moves_judge(funnel, event);
 		if (is_early(funnel, event))
 			event->wait = WAIT_FOR_EARLIER;
@@ -758,6 +823,8 @@ typedef struct Moment
 	FlushMode	mode;
 	Oid			relid;
 	int			depth;
+	Oid			known_relid;	/* whether this one is idle has been found out */
+	bool		known_idle;
 } Moment;
 
 /*
@@ -766,16 +833,21 @@ typedef struct Moment
  * told, and the answer is no.
  */
 static bool
-is_idle(Oid relid, const Moment *now)
+is_idle(Oid relid, Moment *now)
 {
-	Relation	rel = RelationIdGetRelation(relid);
-	int			refcnt;
+	Relation	rel;
 
-	if (rel == NULL)
-		return true;
-	refcnt = rel->rd_refcnt - 1;
-	RelationClose(rel);
-	return refcnt <= (relid == now->relid ? 1 : 0);
+	if (relid == now->known_relid)
+		return now->known_idle;
+	rel = RelationIdGetRelation(relid);
+	now->known_relid = relid;
+	now->known_idle = true;
+	if (rel != NULL)
+	{
+		now->known_idle = rel->rd_refcnt - 1 <= (relid == now->relid ? 1 : 0);
+		RelationClose(rel);
+	}
+	return now->known_idle;
 }
 
 /*
@@ -784,7 +856,7 @@ is_idle(Oid relid, const Moment *now)
  * come before the transaction ends will never come.
  */
 static bool
-all_have_come(const Event *event, const Moment *now)
+all_have_come(const Event *event, Moment *now)
 {
 	if (now->mode == TABLE_IS_TRUNCATED && (event->root == now->relid || event->relid == now->relid))
 		return true;
@@ -796,7 +868,7 @@ all_have_come(const Event *event, const Moment *now)
 typedef struct Blocked
 {
 	const Event *event;
-	const Moment *now;
+	Moment	   *now;
 } Blocked;
 
 static bool
@@ -811,7 +883,7 @@ is_in_the_way(Event *other, const LeadKey *key, const void *arg)
 }
 
 static bool
-is_due(const Event *event, const Moment *now)
+is_due(const Event *event, Moment *now)
 {
 	Blocked		blocked = {event, now};
 
@@ -838,7 +910,7 @@ is_due(const Event *event, const Moment *now)
  * statement is at work.
  */
 static bool
-may_force(const Batch *batch, const Moment *now)
+may_force(const Batch *batch, Moment *now)
 {
 	ListCell   *cell;
 
@@ -909,14 +981,27 @@ check_mixed(void)
 		queue.is_mixed = queue.events[i]->subid != queue.events[0]->subid;
 }
 
+/*
+ * Where a statement makes others for each of its rows, all that they do may
+ * wait for it: then each of them need not look at all.
+ */
+static bool
+nothing_is_due(Moment *now)
+{
+	return now->mode <= STATEMENT_IS_OVER && queue.nearly == queue.count &&
+		(now->depth > 1 || (OidIsValid(queue.early_relid) && !is_idle(queue.early_relid, now)));
+}
+
 /* Takes the events that are due out of the queue. */
 static void
-take_due(Batch *batch, const Moment *now)
+take_due(Batch *batch, Moment *now)
 {
 	int			left = 0;
 
-	batch->events = palloc(queue.count * sizeof(BatchEvent));
 	batch->count = 0;
+	if (nothing_is_due(now))
+		return;
+	batch->events = palloc(queue.count * sizeof(BatchEvent));
 	for (int i = 0; i < queue.count; i++)
 	{
 		if (is_due(queue.events[i], now))
@@ -933,6 +1018,8 @@ take_due(Batch *batch, const Moment *now)
 			due++;
 			if (is_waiting(event))
 				queue.nwaiting--;
+			if (event->wait == WAIT_FOR_EARLIER)
+				queue.nearly--;
 			if (queue.by_key != NULL && batch->count < queue.count)
 				index_in_queue(event, unindex_event);
 		}
@@ -985,7 +1072,7 @@ release_batch_memory(void)
 static void
 flush(FlushMode mode, Oid relid)
 {
-	Moment		now = {mode, relid, lf_trigger_depth()};
+	Moment		now = {mode, relid, lf_trigger_depth(), InvalidOid, false};
 	MemoryContext cxt = take_batch_memory();
 	MemoryContext previous;
 	Batch		batch;
@@ -1076,17 +1163,18 @@ lf_queue_drop(SubTransactionId subid)
 void
 lf_queue_hand_over(SubTransactionId subid, SubTransactionId parent)
 {
-	for (int i = 0; i < queue.count; i++)
+	int			first = queue.count;
+
+	for (int i = queue.count - 1; i >= 0; i--)
 	{
 		if (queue.events[i]->subid == subid)
+		{
 			queue.events[i]->subid = parent;
+			first = i;
+		}
 	}
-
-	/*
-	 * what made an old version may have come in the parent, where it could
-	 * not be seen
-	 */
-	for (int i = 0; i < queue.count && queue.nwaiting > 0; i++)
+	/* what made an old version may have come in the parent, where it could not be seen */
+	for (int i = first; i < queue.count && queue.nearly > 0; i++)
 	{
 		Event	   *event = queue.events[i];
 

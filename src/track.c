@@ -129,7 +129,7 @@ lf_track(PG_FUNCTION_ARGS)
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) && !changes_column(trigdata))
 		return PointerGetDatum(NULL);
-	lf_event_read(funnel, trigdata, &event);
+	lf_event_read(funnel, fcinfo, &event);
 	lf_queue_add(funnel, &event);
 	return PointerGetDatum(NULL);
 }

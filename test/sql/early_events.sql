@@ -151,6 +151,67 @@ UPDATE parts SET stage = 'mql', region = 'b' WHERE id = 3;
 SELECT lead, moves FROM moves WHERE funnel = 'parts' ORDER BY lead::int;
 SELECT * FROM lead_funnel.verify('parts');
 
-SELECT lead_funnel.detach(f, purge => true) FROM unnest('{accepted,called,other,judged,parts}'::name[]) AS f;
+-- what a statement does before it inserts a row has a later command, but comes first
+CREATE TABLE replaced (id int PRIMARY KEY, stage lead_stage, reason text);
+SELECT lead_funnel.attach('replaced', 'stage', preset => 'open', reason_column => 'reason');
+CREATE FUNCTION remove(i int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN DELETE FROM replaced WHERE id = i; RETURN 'of ' || i; END $$;
+CREATE FUNCTION replace() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM remove(new.id); RETURN new; END $$;
+CREATE TRIGGER replace BEFORE INSERT ON replaced FOR EACH ROW WHEN (new.id < 3) EXECUTE FUNCTION replace();
+INSERT INTO replaced VALUES (1, 'lead'), (2, 'lead'), (3, 'lead'), (4, 'lead');
+INSERT INTO replaced VALUES (1, 'mql', 'again');
+INSERT INTO replaced VALUES (3, 'mql', remove(3));
+INSERT INTO replaced SELECT 3, 'won', remove(3);
+INSERT INTO replaced VALUES (9, 'mql'), (4, 'sal') RETURNING remove(id - 5);
+-- but one that is removed at once had been inserted
+CREATE FUNCTION come_and_go() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE replaced SET stage = 'mql' WHERE id = new.id;
+    UPDATE replaced SET reason = 'none' WHERE id = new.id;
+    DELETE FROM replaced WHERE id = new.id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER come_and_go AFTER INSERT ON replaced FOR EACH ROW WHEN (new.id > 20) EXECUTE FUNCTION come_and_go();
+INSERT INTO replaced VALUES (21, 'lead'), (22, 'lead');
+SELECT lead, moves FROM moves WHERE funnel = 'replaced' ORDER BY lead::int;
+SELECT lead, reason FROM lead_funnel.funnel_history WHERE funnel = 'replaced' AND reason IS NOT NULL ORDER BY lead, move;
+SELECT * FROM lead_funnel.verify('replaced');
+
+-- a trigger inserts another lead while one goes to another partition
+CREATE FUNCTION child() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO parts VALUES (old.id + 100, 'a', 'lead'); RETURN NULL; END $$;
+CREATE TRIGGER zz_child AFTER DELETE ON parts FOR EACH ROW WHEN (old.id = 4) EXECUTE FUNCTION child();
+UPDATE parts SET stage = 'mql' WHERE id = 4;
+UPDATE parts SET region = 'b', stage = 'sal' WHERE id = 4;
+SELECT lead, moves FROM moves WHERE funnel = 'parts' AND lead IN ('4', '104') ORDER BY lead::int;
+SELECT * FROM lead_funnel.verify('parts');
+
+-- there and back again: the version before has the state that the journal knows, but others were between
+CREATE TABLE back (id int PRIMARY KEY DEFERRABLE, stage lead_stage, q qualification);
+SELECT lead_funnel.attach('back', 'stage', preset => 'open', mode => 'observe', qualification_column => 'q');
+SELECT lead_funnel.allow('back', 'lead', 'mql', requires => 'bant(budget=3)', check_at => 'commit');
+INSERT INTO back SELECT i, 'lead' FROM generate_series(1, 4) AS i;
+CREATE FUNCTION to_sal(i int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN UPDATE back SET stage = 'sal' WHERE id = i; RETURN i; END $$;
+CREATE FUNCTION to_lead(i int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN UPDATE back SET stage = 'lead' WHERE id = i RETURNING to_sal(id) INTO i; RETURN i; END $$;
+UPDATE back SET stage = 'mql' WHERE id = 1 RETURNING to_lead(id);
+BEGIN;
+UPDATE back SET stage = 'mql' WHERE id = 2;
+UPDATE back SET stage = 'lead' WHERE id = 2;
+UPDATE back SET stage = 'sal' WHERE id = 2;
+COMMIT;
+SELECT lead, moves FROM moves WHERE funnel = 'back' ORDER BY lead;
+UPDATE back SET id = 7 - id WHERE id > 2 RETURNING id, CASE WHEN id = 3 THEN to_sal(3) END;
+SELECT lead, to_stage FROM lead_funnel.funnel_history WHERE funnel = 'back' AND lead > '2' ORDER BY lead, move;
+SELECT * FROM lead_funnel.verify('back');
+-- what no trigger has told of is not waited for
+BEGIN;
+SET LOCAL enable_indexscan = off;
+SET LOCAL enable_bitmapscan = off;
+ALTER TABLE back ADD note text;
+UPDATE back SET note = 'x';
+UPDATE back SET stage = 'won' WHERE id = 2;
+SELECT moves FROM moves WHERE funnel = 'back' AND lead = '2';
+COMMIT;
+
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{accepted,called,other,judged,parts,replaced,back}'::name[]) AS f;
 SET client_min_messages = warning;
 DROP SCHEMA early CASCADE;
