@@ -156,6 +156,13 @@ is_outermost(FunctionCallInfo fcinfo)
 		MemoryContextGetParent(fcinfo->flinfo->fn_mcxt) == ActivePortal->portalContext;
 }
 
+bool
+lf_all_is_over(FunctionCallInfo fcinfo)
+{
+	return is_outermost(fcinfo) && list_length(ActivePortal->stmts) == 1 &&
+		!linitial_node(PlannedStmt, ActivePortal->stmts)->hasModifyingCTE;
+}
+
 void
 lf_event_read(const Funnel *funnel, FunctionCallInfo fcinfo, Event *event)
 {

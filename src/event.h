@@ -96,4 +96,10 @@ extern const LeadKey *lf_event_key(const Event *event);
 /* How many triggers are running, each one inside of the next. */
 extern int	lf_trigger_depth(void);
 
+/*
+ * In a trigger for each statement: whether all events of all statements have
+ * come, since the client's own one, which writes one table, is at its end.
+ */
+extern bool lf_all_is_over(FunctionCallInfo fcinfo);
+
 #endif							/* LEAD_FUNNEL_EVENT_H */

@@ -76,8 +76,8 @@ typedef struct Queue
 	Oid			early_relid;	/* the table of all these, invalid: several */
 	bool		is_mixed;		/* some belong to another subtransaction than
 								 * the last */
-	CommandId	newest;			/* what came since the queue was empty is of no
-								 * later command */
+	CommandId	newest;			/* what came since the queue was empty is of
+								 * no later command */
 	HTAB	   *by_key;			/* made when a search is needed, then kept up */
 } Queue;
 
@@ -271,7 +271,10 @@ descends_from(const Event *event, const Event *insert)
 	{
 		Maker		maker = {event, NULL};
 
-		/* made by an UPDATE that we are not told of: such a one is of a row that is there */
+		/*
+		 * made by an UPDATE that we are not told of: such a one is of a row
+		 * that is there
+		 */
 		if (event->old_cmin == insert->new_cmin || !visit_key(event->root, &event->old_key, is_maker, &maker))
 			return true;
 		event = maker.event;
@@ -468,6 +471,7 @@ typedef enum FlushMode
 	BATCH_IS_FULL,				/* in the middle of a statement */
 	JOURNAL_IS_READ,			/* maybe in the middle of one, too */
 	STATEMENT_IS_OVER,
+	ALL_IS_OVER,				/* the client's own statement */
 	TABLE_IS_TRUNCATED,			/* no statement is at work on it */
 	TRANSACTION_IS_OVER			/* nothing more can come */
 } FlushMode;
@@ -858,6 +862,8 @@ is_idle(Oid relid, Moment *now)
 static bool
 all_have_come(const Event *event, Moment *now)
 {
+	if (now->mode == ALL_IS_OVER)
+		return true;
 	if (now->mode == TABLE_IS_TRUNCATED && (event->root == now->relid || event->relid == now->relid))
 		return true;
 	return now->depth <= 1 && is_idle(event->relid, now) &&
@@ -897,7 +903,7 @@ is_due(const Event *event, Moment *now)
 	 * partition
 	 */
 	if (event->to_other_partition)
-		return now->mode == STATEMENT_IS_OVER && event->depth >= now->depth;
+		return (now->mode == STATEMENT_IS_OVER || now->mode == ALL_IS_OVER) && event->depth >= now->depth;
 	if (event->wait == WAIT_FOR_NOTHING)
 		return true;
 	return now->mode != BATCH_IS_FULL &&
@@ -1106,10 +1112,10 @@ lf_queue_flush(void)
 }
 
 void
-lf_queue_flush_statement(Oid relid)
+lf_queue_flush_statement(Oid relid, bool all_is_over)
 {
 	if (queue.count > 0)
-		flush(STATEMENT_IS_OVER, relid);
+		flush(all_is_over ? ALL_IS_OVER : STATEMENT_IS_OVER, relid);
 }
 
 void
@@ -1173,7 +1179,11 @@ lf_queue_hand_over(SubTransactionId subid, SubTransactionId parent)
 			first = i;
 		}
 	}
-	/* what made an old version may have come in the parent, where it could not be seen */
+
+	/*
+	 * what made an old version may have come in the parent, where it could
+	 * not be seen
+	 */
 	for (int i = first; i < queue.count && queue.nearly > 0; i++)
 	{
 		Event	   *event = queue.events[i];

@@ -20,7 +20,7 @@ extern void lf_queue_add(const Funnel *funnel, Event *event);
 extern void lf_queue_flush(void);
 
 /* The same when a statement that names the table is over. */
-extern void lf_queue_flush_statement(Oid relid);
+extern void lf_queue_flush_statement(Oid relid, bool all_is_over);
 
 /* The same before the table is truncated. */
 extern void lf_queue_flush_truncated(Oid relid);

@@ -192,7 +192,7 @@ lf_flush(PG_FUNCTION_ARGS)
 	check_is_trigger(fcinfo);
 	if (TRIGGER_FIRED_BY_UPDATE(((TriggerData *) fcinfo->context)->tg_event))
 		check_other_writers((TriggerData *) fcinfo->context);
-	lf_queue_flush_statement(RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation));
+	lf_queue_flush_statement(RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation), lf_all_is_over(fcinfo));
 	lf_stats_flush();
 	if (lf_automatic_is_noted())
 	{

@@ -201,13 +201,6 @@ SELECT * FROM lead_funnel.verify_engagement('inner_leads');
 ALTER TABLE inner_leads DROP COLUMN heat;
 SELECT lead_funnel.record_event('inner_leads', 1, 'form', '2026-01-02', 'dropped');
 SELECT lead_funnel.set_engagement_column('inner_leads', NULL), lead_funnel.record_event('inner_leads', 1, 'form', '2026-01-02', 'dropped');
--- a key of which several strings are the same
-CREATE COLLATION ev_ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-CREATE TABLE ci (id text COLLATE ev_ci PRIMARY KEY, stage lead_stage DEFAULT 'lead');
-SELECT lead_funnel.attach('ci', 'stage'), lead_funnel.set_scoring('ci', 'ev_inner');
-INSERT INTO ci VALUES ('ABC');
-SELECT lead_funnel.record_event('ci', 'abc', 'form', '2026-01-01', 'e1');
-SELECT lead_funnel.detach('ci', purge => true);
 SELECT lead_funnel.detach('inner_leads', purge => true), lead_funnel.drop_model('ev_inner');
 SET ROLE ev_owner;
 

@@ -1,0 +1,23 @@
+-- icu: keys with a collation of ICU, where PostgreSQL has it
+
+SELECT NOT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') AS no_icu \gset
+\if :no_icu
+\quit
+\endif
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS lead_funnel;
+RESET client_min_messages;
+CREATE SCHEMA icu;
+SET search_path = icu, public;
+SELECT lead_funnel.create_model('icu'), lead_funnel.set_event_type('icu', 'form', 10);
+
+-- a key of which several strings are the same
+CREATE COLLATION ci_key (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE ci (id text COLLATE ci_key PRIMARY KEY, stage lead_stage DEFAULT 'lead');
+SELECT lead_funnel.attach('ci', 'stage'), lead_funnel.set_scoring('ci', 'icu');
+INSERT INTO ci VALUES ('ABC');
+SELECT lead_funnel.record_event('ci', 'abc', 'form', '2026-01-01', 'e1');
+SELECT lead_funnel.detach('ci', purge => true);
+SELECT lead_funnel.drop_model('icu');
+SET client_min_messages = warning;
+DROP SCHEMA icu CASCADE;
