@@ -260,6 +260,15 @@ is_maker(Event *other, const LeadKey *key, const void *arg)
 	return true;
 }
 
+static bool
+is_in_journal(const Event *event)
+{
+	Lead		lead;
+
+	lf_journal_last(event->funnel_id, &event->old_key, &lead);
+	return lead.has_last && lead.last.state.live;
+}
+
 /*
  * Whether the row that the event writes is the one that was inserted, rather
  * than one that had its key before.
@@ -271,12 +280,15 @@ descends_from(const Event *event, const Event *insert)
 	{
 		Maker		maker = {event, NULL};
 
-		/*
-		 * made by an UPDATE that we are not told of: such a one is of a row
-		 * that is there
-		 */
-		if (event->old_cmin == insert->new_cmin || !visit_key(event->root, &event->old_key, is_maker, &maker))
+		if (event->old_cmin == insert->new_cmin)
 			return true;
+
+		/*
+		 * What becomes of a row is not journalled before its INSERT is. So if
+		 * the journal has a lead with this key, it is the one before.
+		 */
+		if (!visit_key(event->root, &event->old_key, is_maker, &maker))
+			return !is_in_journal(event);
 		event = maker.event;
 	}
 	return false;

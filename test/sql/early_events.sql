@@ -162,6 +162,16 @@ INSERT INTO replaced VALUES (1, 'mql', 'again');
 INSERT INTO replaced VALUES (3, 'mql', remove(3));
 INSERT INTO replaced SELECT 3, 'won', remove(3);
 INSERT INTO replaced VALUES (9, 'mql'), (4, 'sal') RETURNING remove(id - 5);
+-- the same if it had been moved just before, and that is journalled already
+CREATE FUNCTION move_and_remove(i int) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE replaced SET stage = 'lost' WHERE id = i;
+    UPDATE replaced SET stage = 'mql' FROM replaced AS x WHERE replaced.id = i AND x.id = i;
+    DELETE FROM replaced USING replaced AS x WHERE replaced.id = i AND x.id = i;
+    RETURN 'moved ' || i;
+END
+$$;
+INSERT INTO replaced VALUES (2, 'lead', move_and_remove(2)), (4, 'lead', move_and_remove(4));
 -- but one that is removed at once had been inserted
 CREATE FUNCTION come_and_go() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
