@@ -159,8 +159,13 @@ is_outermost(FunctionCallInfo fcinfo)
 bool
 lf_all_is_over(FunctionCallInfo fcinfo)
 {
-	return is_outermost(fcinfo) && list_length(ActivePortal->stmts) == 1 &&
-		!linitial_node(PlannedStmt, ActivePortal->stmts)->hasModifyingCTE;
+	const PlannedStmt *stmt;
+
+	if (!is_outermost(fcinfo) || list_length(ActivePortal->stmts) != 1)
+		return false;
+	/* not one that EXPLAIN hides, and not one of several */
+	stmt = linitial_node(PlannedStmt, ActivePortal->stmts);
+	return stmt->commandType != CMD_UTILITY && !stmt->hasModifyingCTE;
 }
 
 void

@@ -76,6 +76,12 @@ SELECT lead, moves FROM moves WHERE funnel = 'called' ORDER BY lead::int;
 SELECT * FROM lead_funnel.verify('called');
 SELECT * FROM lead_funnel.verify('other');
 
+-- in one of two statements of a query, and in what EXPLAIN runs
+WITH a AS (INSERT INTO called VALUES (31, 'lead') RETURNING id), b AS (UPDATE called SET stage = 'mql' WHERE id = 9 RETURNING move(id, 'verify')) SELECT count(*) FROM a;
+EXPLAIN ANALYZE WITH a AS (INSERT INTO called VALUES (32, 'lead') RETURNING id), b AS (UPDATE called SET stage = 'lead' WHERE id = 9 RETURNING move(id, 'verify')) SELECT count(*) FROM a \g /dev/null
+SELECT lead, moves FROM moves WHERE funnel = 'called' AND lead IN ('9', '31', '32') ORDER BY lead::int;
+SELECT * FROM lead_funnel.verify('called');
+
 -- in a subtransaction of the function
 CREATE FUNCTION move_in_block(i int) RETURNS int LANGUAGE plpgsql AS $$
 BEGIN
