@@ -111,7 +111,7 @@ SELECT ae($$'ae_lead', 'stage', timezone => 'CEST'$$);
 SELECT ae($$'ae_lead', 'stage', timezone => 'EST'$$);
 SELECT ae($$'ae_lead', 'stage', timezone => '+05'$$);
 SELECT ae($$'ae_lead', 'stage', timezone => 'FOO5'$$);
-SELECT z, lead_funnel._check_timezone(z)::text AS fits FROM unnest('{Etc/GMT-5,GMT0,EST5EDT,<+05>-05}'::text[]) AS z;
+SELECT z, lead_funnel._check_timezone(z)::text AS fits FROM unnest('{Etc/GMT-5,<+05>-05}'::text[]) AS z;
 SELECT ae($$'ae_lead', 'stage', timezone => ''$$);
 SELECT ae_try($$SELECT lead_funnel.attach('ae_lead', 'stage', funnel => '')$$);
 
