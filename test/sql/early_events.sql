@@ -178,6 +178,15 @@ BEGIN
 END
 $$;
 INSERT INTO replaced VALUES (2, 'lead', move_and_remove(2)), (4, 'lead', move_and_remove(4));
+-- and if its last version is one that the journal does not tell apart from the one before
+CREATE FUNCTION move_twice_and_remove(i int) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE replaced SET stage = 'sal' WHERE id = i;
+    UPDATE replaced SET stage = 'sal' WHERE id = i;
+    RETURN remove(i);
+END
+$$;
+INSERT INTO replaced VALUES (9, 'lead', move_twice_and_remove(9));
 -- but one that is removed at once had been inserted
 CREATE FUNCTION come_and_go() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
