@@ -67,15 +67,16 @@
 typedef struct Queue
 {
 	MemoryContext cxt;			/* of the events; emptied with the queue */
-	Event	  **events;			/* in the order in which they came */
+	Event	  **events;			/* in the order in which they came, so those
+								 * of the innermost subtransaction are last */
 	int			count;
 	int			room;
 	int			total;			/* events in cxt, journalled ones, too */
+	Size		kept_bytes;		/* of cxt, when it was last compacted */
 	int			nwaiting;		/* those that wait, and halves */
+	int			nhalves;		/* of moves to another partition */
 	int			nearly;			/* those that wait for an earlier one */
 	Oid			early_relid;	/* the table of all these, invalid: several */
-	bool		is_mixed;		/* some belong to another subtransaction than
-								 * the last */
 	CommandId	newest;			/* what came since the queue was empty is of
 								 * no later command */
 	HTAB	   *by_key;			/* made when a search is needed, then kept up */
@@ -354,6 +355,15 @@ is_early(const Funnel *funnel, const Event *event)
 		!is_journalled(funnel, event);
 }
 
+/* What became of the row that is inserted, in a trigger before ours, comes behind it. */
+static bool
+blocks_insert(Event *other, const LeadKey *key, const void *arg)
+{
+	const Event *insert = arg;
+
+	return blocks(other, key, insert) && !(other->subid == insert->subid && descends_from(other, insert));
+}
+
 static bool release_follower(Event *other, const LeadKey *key, const void *arg);
 
 /* What made the event's old version has come. */
@@ -405,6 +415,28 @@ settle_later(const List *events)
 }
 
 static void
+count_in(const Event *event)
+{
+	if (is_waiting(event))
+		queue.nwaiting++;
+	if (event->to_other_partition)
+		queue.nhalves++;
+	if (event->wait == WAIT_FOR_EARLIER)
+		queue.early_relid = queue.nearly++ == 0 || queue.early_relid == event->relid ? event->relid : InvalidOid;
+}
+
+static void
+count_out(const Event *event)
+{
+	if (is_waiting(event))
+		queue.nwaiting--;
+	if (event->to_other_partition)
+		queue.nhalves--;
+	if (event->wait == WAIT_FOR_EARLIER)
+		queue.nearly--;
+}
+
+static void
 append(Event *event)
 {
 	MemoryContext previous;
@@ -419,16 +451,11 @@ append(Event *event)
 			palloc(queue.room * sizeof(Event *)) :
 			repalloc_huge(queue.events, queue.room * sizeof(Event *));
 	}
-	if (queue.count > 0 && queue.events[queue.count - 1]->subid != event->subid)
-		queue.is_mixed = true;
 	event = lf_event_copy(event, queue.count > 0 ? queue.events[queue.count - 1] : NULL);
 	queue.events[queue.count++] = event;
 	queue.newest = Max(queue.newest, event->new_cmin);
 	queue.total++;
-	if (is_waiting(event))
-		queue.nwaiting++;
-	if (event->wait == WAIT_FOR_EARLIER)
-		queue.early_relid = queue.nearly++ == 0 || queue.early_relid == event->relid ? event->relid : InvalidOid;
+	count_in(event);
 	MemoryContextSwitchTo(previous);
 	if (lf_settle_is_pending())
 		lf_settle_note(event);
@@ -443,10 +470,7 @@ remove_at(int i)
 {
 	Event	   *event = queue.events[i];
 
-	if (is_waiting(event))
-		queue.nwaiting--;
-	if (event->wait == WAIT_FOR_EARLIER)
-		queue.nearly--;
+	count_out(event);
 	if (queue.by_key != NULL)
 		index_in_queue(event, unindex_event);
 	memmove(&queue.events[i], &queue.events[i + 1], (queue.count - i - 1) * sizeof(Event *));
@@ -490,11 +514,17 @@ typedef enum FlushMode
 
 static void flush(FlushMode mode, Oid relid);
 
+/* Whether so much memory has come to what is kept that it is worth a batch, and to be given back. */
+static bool
+is_large(void)
+{
+	return MemoryContextMemAllocated(queue.cxt, false) > LF_BATCH_BYTES + 2 * queue.kept_bytes;
+}
+
 static bool
 has_others(const Event *event)
 {
-	return queue.nwaiting > 0 || queue.is_mixed ||
-		(queue.count > 0 && queue.events[queue.count - 1]->subid != event->subid);
+	return queue.nwaiting > 0 || (queue.count > 0 && queue.events[0]->subid != event->subid);
 }
 
 void
@@ -502,7 +532,7 @@ lf_queue_add(const Funnel *funnel, Event *event)
 {
 	if (!event->to_other_partition)
 	{
-		if (!event->has_old && queue.nwaiting > 0)
+		if (!event->has_old && queue.nhalves > 0)
 			join_halves(event);
 		if (!event->has_old && queue.count > 0 && queue.newest > event->new_cmin)
 			(void) visit_key(event->root, &event->new_key, makes_way, event);
@@ -517,15 +547,15 @@ lf_queue_add(const Funnel *funnel, Event *event)
 			 */
 			if (event->has_old && !event->old_is_ours && !lf_event_changes_key(event))
 				(void) visit_key(event->root, &event->old_key, release_follower, event);
-			else if (visit_lead(event, blocks, event))
+			else if (visit_lead(event, event->has_old ? blocks : blocks_insert, event))
 				event->wait = WAIT_FOR_LEAD;
-			else if (event->has_old)
+			else
 				(void) visit_key(event->root, lf_event_key(event), release_follower, event);
 		}
 	}
 	append(event);
 	if (queue.count - queue.nwaiting >= LF_BATCH_EVENTS ||
-		(queue.count > queue.nwaiting && MemoryContextMemAllocated(queue.cxt, false) > LF_BATCH_BYTES))
+		(queue.count > queue.nwaiting && is_large()))
 		flush(BATCH_IS_FULL, InvalidOid);
 }
 
@@ -900,13 +930,12 @@ is_in_the_way(Event *other, const LeadKey *key, const void *arg)
 		(other->wait == WAIT_FOR_EARLIER && !all_have_come(other, blocked->now));
 }
 
+/* Whether an event of the present subtransaction is to be journalled now. */
 static bool
 is_due(const Event *event, Moment *now)
 {
 	Blocked		blocked = {event, now};
 
-	if (event->subid != GetCurrentSubTransactionId())
-		return false;
 	if (now->mode == TRANSACTION_IS_OVER)
 		return true;
 
@@ -977,7 +1006,7 @@ compact(void)
 		forget_events();
 		return;
 	}
-	if (queue.total < 4 * queue.count + LF_BATCH_EVENTS)
+	if (!is_large())
 		return;
 	queue.cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel events", ALLOCSET_DEFAULT_SIZES);
 	queue.by_key = NULL;
@@ -988,15 +1017,8 @@ compact(void)
 		queue.events[i] = lf_event_copy(events[i], NULL);
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(old);
+	queue.kept_bytes = MemoryContextMemAllocated(queue.cxt, false);
 	keeps_events = false;
-}
-
-static void
-check_mixed(void)
-{
-	queue.is_mixed = false;
-	for (int i = 1; i < queue.count && !queue.is_mixed; i++)
-		queue.is_mixed = queue.events[i]->subid != queue.events[0]->subid;
 }
 
 /*
@@ -1014,30 +1036,32 @@ nothing_is_due(Moment *now)
 static void
 take_due(Batch *batch, Moment *now)
 {
-	int			left = 0;
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	int			first = queue.count;
+	int			left;
 
 	batch->count = 0;
 	if (nothing_is_due(now))
 		return;
-	batch->events = palloc(queue.count * sizeof(BatchEvent));
-	for (int i = 0; i < queue.count; i++)
+	while (first > 0 && queue.events[first - 1]->subid == subid)
+		first--;
+	batch->events = palloc((queue.count - first) * sizeof(BatchEvent));
+	for (int i = first; i < queue.count; i++)
 	{
 		if (is_due(queue.events[i], now))
 			batch->events[batch->count++].event = queue.events[i];
 	}
 	if (batch->count == 0)
 		return;
-	for (int i = 0, due = 0; i < queue.count; i++)
+	left = first;
+	for (int i = first, due = 0; i < queue.count; i++)
 	{
 		Event	   *event = queue.events[i];
 
 		if (due < batch->count && batch->events[due].event == event)
 		{
 			due++;
-			if (is_waiting(event))
-				queue.nwaiting--;
-			if (event->wait == WAIT_FOR_EARLIER)
-				queue.nearly--;
+			count_out(event);
 			if (queue.by_key != NULL && batch->count < queue.count)
 				index_in_queue(event, unindex_event);
 		}
@@ -1061,7 +1085,7 @@ put_back(List *events)
 
 		event->wait = WAIT_FOR_KEY;
 		queue.events[queue.count++] = event;
-		queue.nwaiting++;
+		count_in(event);
 		if (queue.by_key != NULL)
 			index_in_queue(event, index_event);
 	}
@@ -1105,8 +1129,6 @@ flush(FlushMode mode, Oid relid)
 			write_kept(&batch, mode);
 		lf_journal_close(batch.writer);
 		put_back(batch.kept);
-		if (queue.is_mixed)
-			check_mixed();
 	}
 	MemoryContextSwitchTo(previous);
 	compact();
@@ -1167,15 +1189,10 @@ lf_queue_drop(SubTransactionId subid)
 {
 	if (batch_owner == subid)
 		release_batch_memory();
-	for (int i = queue.count - 1; i >= 0; i--)
-	{
-		if (queue.events[i]->subid == subid)
-			remove_at(i);
-	}
+	while (queue.count > 0 && queue.events[queue.count - 1]->subid == subid)
+		remove_at(queue.count - 1);
 	if (queue.count == 0)
 		forget_events();
-	else
-		check_mixed();
 }
 
 void
@@ -1183,14 +1200,8 @@ lf_queue_hand_over(SubTransactionId subid, SubTransactionId parent)
 {
 	int			first = queue.count;
 
-	for (int i = queue.count - 1; i >= 0; i--)
-	{
-		if (queue.events[i]->subid == subid)
-		{
-			queue.events[i]->subid = parent;
-			first = i;
-		}
-	}
+	while (first > 0 && queue.events[first - 1]->subid == subid)
+		queue.events[--first]->subid = parent;
 
 	/*
 	 * what made an old version may have come in the parent, where it could
@@ -1204,5 +1215,4 @@ lf_queue_hand_over(SubTransactionId subid, SubTransactionId parent)
 			visit_key(event->root, &event->old_key, made_old_version, event))
 			release(event);
 	}
-	check_mixed();
 }
