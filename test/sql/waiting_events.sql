@@ -30,6 +30,24 @@ SELECT lead_id, move, from_stage, to_stage, origin
 FROM lead_funnel.funnel_history WHERE funnel = 'l' AND lead_id IN (1, 4989, 4990, 5000) AND move > 1 ORDER BY lead_id, move;
 SELECT * FROM check_funnel('l', 'SELECT id AS lead, stage, source FROM l');
 
+-- and while the memory of those that are journalled is given back
 SET client_min_messages = warning;
-SELECT lead_funnel.detach('l', purge => true);
+CREATE TABLE m (id int PRIMARY KEY, stage lead_stage, source text, reason text);
+INSERT INTO m SELECT i, 'mql', 'web' FROM generate_series(1, 5000) AS i;
+SELECT lead_funnel.attach('m', 'stage', source_column => 'source', reason_column => 'reason');
+CREATE FUNCTION disqualify_others() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE m SET stage = 'disqualified', reason = 'of ' || id FROM generate_series(1, 2) WHERE id IN (4990, 5000);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER a AFTER UPDATE ON m FOR EACH ROW WHEN (NEW.id = 1) EXECUTE FUNCTION disqualify_others();
+RESET client_min_messages;
+UPDATE m SET stage = 'rejected', reason = repeat('because ', 1000) || id;
+SELECT to_stage, count(*), count(*) FILTER (WHERE reason = repeat('because ', 1000) || lead_id) AS because, string_agg(reason, ', ' ORDER BY lead_id) FILTER (WHERE length(reason) < 99) AS of
+FROM lead_funnel.funnel_history WHERE funnel = 'm' GROUP BY 1 ORDER BY 1;
+SELECT * FROM check_funnel('m', 'SELECT id AS lead, stage, source FROM m');
+
+SET client_min_messages = warning;
+SELECT lead_funnel.detach('l', purge => true), lead_funnel.detach('m', purge => true);
 DROP SCHEMA we CASCADE;
