@@ -187,8 +187,19 @@ BEGIN
 END
 $$;
 INSERT INTO replaced VALUES (9, 'lead', move_twice_and_remove(9));
--- while more rows come than a batch holds
-INSERT INTO replaced SELECT i, 'mql', CASE i WHEN 9 THEN move_twice_and_remove(i) END FROM generate_series(9, 10009, 5) AS i WHERE i NOT BETWEEN 10 AND 5000;
+-- or if another row came and went before, and more rows follow than a batch holds
+CREATE FUNCTION try_first() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() = 1 THEN
+        INSERT INTO replaced VALUES (new.id, 'lead', 'first');
+        UPDATE replaced SET stage = 'sql', reason = 'second' WHERE id = new.id;
+        DELETE FROM replaced WHERE id = new.id;
+    END IF;
+    RETURN new;
+END
+$$;
+CREATE TRIGGER try_first BEFORE INSERT ON replaced FOR EACH ROW WHEN (new.id = 10) EXECUTE FUNCTION try_first();
+INSERT INTO replaced SELECT i, 'mql' FROM generate_series(10, 150010, 100) AS i;
 -- but one that is removed at once had been inserted
 CREATE FUNCTION come_and_go() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
