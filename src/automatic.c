@@ -333,35 +333,10 @@ lf_automatic_take(Oid relid, const LeadKey *key, CommandId cid)
 	return move;
 }
 
-/* Removes the notes that the test is true of. */
 static void
-remove_notes(bool (*test) (const Note *note, const void *arg), const void *arg)
+remove_note(Note *note)
 {
-	HASH_SEQ_STATUS status;
-	NoteEntry  *entry;
-
-	if (count == 0)
-		return;
-	hash_seq_init(&status, notes);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		Note	  **place = &entry->notes;
-
-		while (*place != NULL)
-		{
-			Note	   *note = *place;
-
-			if (test(note, arg))
-			{
-				*place = note->next;
-				free_note(note);
-			}
-			else
-				place = &note->next;
-		}
-		if (entry->notes == NULL)
-			(void) hash_search(notes, &entry->hash, HASH_REMOVE, NULL);
-	}
+	free_note(unlink_note(note->relid, &note->key, note->cid));
 }
 
 /* In how many places the table is open: once at least in each statement that writes it. */
@@ -378,11 +353,16 @@ times_open(Oid relid)
 	return result;
 }
 
-/* No statement is at work on the table. */
-static bool
-is_of_closed_table(const Note *note, const void *arg)
+/* Removes the notes of tables that no statement is at work on. */
+static void
+remove_left_notes(void)
 {
-	return times_open(note->relid) == 0;
+	for (Note *note = newest, *older; note != NULL; note = older)
+	{
+		older = note->older;
+		if (times_open(note->relid) == 0)
+			remove_note(note);
+	}
 }
 
 /*
@@ -402,11 +382,11 @@ lf_automatic_purge(Oid root)
 	{
 		older = note->older;
 		if (note->cid > cid || (is_only && note->root == root && times_open(note->relid) <= 1))
-			free_note(unlink_note(note->relid, &note->key, note->cid));
+			remove_note(note);
 	}
 	if (count >= purge_at)
 	{
-		remove_notes(is_of_closed_table, NULL);
+		remove_left_notes();
 		purge_at = Max(LF_PURGE_AT, 2 * count);
 	}
 	if (count == 0)
@@ -427,33 +407,17 @@ lf_automatic_forget(void)
 	purge_at = LF_PURGE_AT;
 }
 
-static bool
-is_of_subtransaction(const Note *note, const void *arg)
-{
-	return note->subid == *(const SubTransactionId *) arg;
-}
-
+/* The notes of the innermost subtransaction are the newest ones. */
 void
 lf_automatic_drop(SubTransactionId subid)
 {
-	remove_notes(is_of_subtransaction, &subid);
+	while (newest != NULL && newest->subid == subid)
+		remove_note(newest);
 }
 
 void
 lf_automatic_hand_over(SubTransactionId subid, SubTransactionId parent)
 {
-	HASH_SEQ_STATUS status;
-	NoteEntry  *entry;
-
-	if (count == 0)
-		return;
-	hash_seq_init(&status, notes);
-	while ((entry = hash_seq_search(&status)) != NULL)
-	{
-		for (Note *note = entry->notes; note != NULL; note = note->next)
-		{
-			if (note->subid == subid)
-				note->subid = parent;
-		}
-	}
+	for (Note *note = newest; note != NULL && note->subid == subid; note = note->older)
+		note->subid = parent;
 }

@@ -109,6 +109,14 @@ find_cell(const CellSet *set, const CellKey *key, uint32 hash)
 }
 
 Cell *
+lf_known_cell(const CellSet *set, const CellKey *key)
+{
+	int			at = find_cell(set, key, set->nbuckets > 0 ? hash_key(key) : 0);
+
+	return at >= 0 ? &set->cells[at] : NULL;
+}
+
+Cell *
 lf_cell(CellSet *set, const CellKey *key)
 {
 	MemoryContext previous;

@@ -114,6 +114,9 @@ typedef struct CellSet
 /* The cell with this key, made if it is new; valid until the next one is made. */
 extern Cell *lf_cell(CellSet *set, const CellKey *key);
 
+/* The same; NULL if there is none. */
+extern Cell *lf_known_cell(const CellSet *set, const CellKey *key);
+
 /* Columns of a row that is to be written. */
 extern void lf_put_stage(Datum *values, bool *nulls, AttrNumber attnum, LeadStage stage);
 extern void lf_put_dims(Datum *values, bool *nulls, AttrNumber first, text *const *dims);

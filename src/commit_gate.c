@@ -65,7 +65,10 @@ typedef struct Note
 	bool		is_changed;		/* the evidence is another one by now */
 } Note;
 
-/* Allocated in TopTransactionContext, in the order in which they happened. */
+/*
+ * Allocated in TopTransactionContext, in the order in which they happened: those
+ * of the innermost subtransaction are the last ones.
+ */
 static Note **notes = NULL;
 static int	count = 0;
 static int	room = 0;
@@ -119,12 +122,16 @@ void
 lf_commit_gate_note(const Funnel *funnel, const Lead *lead, const Move *move, bool refuses)
 {
 	const Gate *gate = lf_gate_of(funnel, move);
+	text	   *override = NULL;
+	text	   *last_override = count > 0 ? notes[count - 1]->override : NULL;
 	MemoryContext previous;
 	const Gate *kept;
 	Note	   *note;
 
 	if (gate == NULL || !gate->at_commit)
 		return;
+	if (lf_setting_override() != NULL && lf_may_override(funnel))
+		override = cstring_to_text(lf_setting_override());
 	previous = MemoryContextSwitchTo(TopTransactionContext);
 	kept = keep_gate(gate);
 	note = add_note(lead);
@@ -135,8 +142,7 @@ lf_commit_gate_note(const Funnel *funnel, const Lead *lead, const Move *move, bo
 	note->to = move->to;
 	note->effective_at = lead->last.effective_at;
 	note->refuses = refuses;
-	if (lf_setting_override() != NULL && lf_may_override(funnel))
-		note->override = cstring_to_text(lf_setting_override());
+	note->override = lf_text_copy_or_share(override, last_override);
 	note->evidence = lf_evidence_copy(move->evidence, NULL);
 	MemoryContextSwitchTo(previous);
 }
@@ -173,24 +179,15 @@ lf_commit_gate_forget(void)
 void
 lf_commit_gate_drop(SubTransactionId subid)
 {
-	int			left = 0;
-
-	for (int i = 0; i < count; i++)
-	{
-		if (notes[i]->subid != subid)
-			notes[left++] = notes[i];
-	}
-	count = left;
+	while (count > 0 && notes[count - 1]->subid == subid)
+		count--;
 }
 
 void
 lf_commit_gate_hand_over(SubTransactionId subid, SubTransactionId parent)
 {
-	for (int i = 0; i < count; i++)
-	{
-		if (notes[i]->subid == subid)
-			notes[i]->subid = parent;
-	}
+	for (int i = count - 1; i >= 0 && notes[i]->subid == subid; i--)
+		notes[i]->subid = parent;
 }
 
 /* ---------- following keys ---------- */

@@ -10,6 +10,11 @@
  *	  isolation level, each committed delta is counted exactly once.  Folded
  *	  deltas and old generations are deleted, but nothing depends on it.
  *
+ *	  A flow cell may have several rows, which readers sum.  Now and then a
+ *	  fold takes those of the cells that it adds to together.  Not each time:
+ *	  beside a snapshot that is held open it would have to pass all rows that
+ *	  were ever taken together.
+ *
  * IDENTIFICATION
  *	  src/fold.c
  *
@@ -204,6 +209,7 @@ fold(int32 funnel_id, int64 appended)
 	CellSet		stock = {.cxt = cxt};
 	CellSet		flow = {.cxt = cxt};
 	TupleIds	cells = {0};
+	TupleIds	flow_cells = {0};
 	TupleIds	deltas = {0};
 	Reading		reading = {
 		.funnel_id = funnel_id,
@@ -213,6 +219,7 @@ fold(int32 funnel_id, int64 appended)
 		.stock = &stock,
 		.flow = &flow,
 		.stock_rows = &cells,
+		.flow_rows = &flow_cells,
 		.delta_rows = &deltas
 	};
 	Generation	old;
@@ -231,11 +238,14 @@ fold(int32 funnel_id, int64 appended)
 		int64		written;
 
 		lf_read_stock(&reading, &old);
+		if ((old.number + 1) % LF_MERGE_EVERY == 0)
+			lf_read_flow(&reading);
 		write_stock(funnel_id, old.number + 1, &stock, &written);
 		write_flow(&flow);
 		write_generation(funnel_id, old.number + 1, stored_snapshot(), written);
 		delete_tuples(lf_own_tables()->delta, &deltas);
 		delete_tuples(lf_own_tables()->stock_cell, &cells);
+		delete_tuples(lf_own_tables()->flow_cell, &flow_cells);
 		if (old.number > 0)
 		{
 			TupleIds	generations = {0};

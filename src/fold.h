@@ -20,6 +20,9 @@
 /* One in so many appended rows leads to a look at whether a fold is due. */
 #define LF_LOOK_EVERY 64
 
+/* One in so many folds takes the rows of its flow cells together. */
+#define LF_MERGE_EVERY 8
+
 /* Takes the deltas that all can see into a new generation, if there are any. */
 extern bool lf_fold_deltas(int32 funnel_id);
 

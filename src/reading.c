@@ -153,6 +153,76 @@ lf_read_stock(Reading *reading, const Generation *generation)
 	table_close(rel, AccessShareLock);
 }
 
+static int
+by_day(const void *a, const void *b)
+{
+	DateADT		x = *(const DateADT *) a;
+	DateADT		y = *(const DateADT *) b;
+
+	return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/* Those of one day. */
+static void
+read_flow_of_day(Reading *reading, Relation rel, Relation index, DateADT day)
+{
+	MemoryContext cxt = reading->flow->cxt;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&keys[0], FLOW_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(reading->funnel_id));
+	ScanKeyInit(&keys[1], FLOW_DAY, BTEqualStrategyNumber, F_DATE_EQ,
+				DateADTGetDatum(day));
+	scan = systable_beginscan_ordered(rel, index, reading->snapshot, 2, keys);
+	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
+	{
+		Datum		values[FLOW_COLUMNS];
+		bool		nulls[FLOW_COLUMNS];
+		CellKey		key = {.funnel_id = reading->funnel_id,.day = day};
+		Cell	   *cell;
+
+		CHECK_FOR_INTERRUPTS();
+		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+		key.to = stage_of(values, nulls, FLOW_STAGE);
+		get_dims(reading, values, nulls, FLOW_SOURCE, &key);
+		cell = lf_known_cell(reading->flow, &key);
+		if (cell == NULL)
+			continue;
+		cell->leads += DatumGetInt64(values[FLOW_OPENING - 1]);
+		cell->entries += DatumGetInt64(values[FLOW_ENTRIES - 1]);
+		cell->exits += DatumGetInt64(values[FLOW_EXITS - 1]);
+		cell->adjustments += DatumGetInt64(values[FLOW_ADJUSTMENTS - 1]);
+		lf_sum_add(&cell->value_in, packed(values[FLOW_VALUE_IN - 1]), 1, cxt);
+		lf_sum_add(&cell->value_out, packed(values[FLOW_VALUE_OUT - 1]), 1, cxt);
+		lf_sum_add(&cell->value_adjustments, packed(values[FLOW_VALUE_ADJUSTMENTS - 1]), 1, cxt);
+		lf_remember_tuple(reading->flow_rows, &tuple->t_self);
+	}
+	systable_endscan_ordered(scan);
+}
+
+void
+lf_read_flow(Reading *reading)
+{
+	Relation	rel = table_open(lf_own_tables()->flow_cell, AccessShareLock);
+	Relation	index = index_open(lf_own_tables()->flow_cell_day, AccessShareLock);
+	int			count = reading->flow->count;
+	DateADT    *days = palloc(count * sizeof(DateADT));
+
+	for (int i = 0; i < count; i++)
+		days[i] = reading->flow->cells[i].key.day;
+	qsort(days, count, sizeof(DateADT), by_day);
+	for (int i = 0; i < count; i++)
+	{
+		if (i == 0 || days[i] != days[i - 1])
+			read_flow_of_day(reading, rel, index, days[i]);
+	}
+	pfree(days);
+	index_close(index, AccessShareLock);
+	table_close(rel, AccessShareLock);
+}
+
 /* One side of a delta: a stage that leads come to (sign 1) or leave (-1). */
 static void
 add_side(Reading *reading, const CellKey *delta, LeadStage stage, int64 leads, const PackedNumeric *value, int sign)

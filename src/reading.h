@@ -47,6 +47,7 @@ typedef struct Reading
 	CellSet    *stock;
 	CellSet    *flow;
 	TupleIds   *stock_rows;
+	TupleIds   *flow_rows;
 	TupleIds   *delta_rows;
 	int64		deltas;			/* how many were read */
 } Reading;
@@ -59,6 +60,9 @@ extern void lf_read_generation(int32 funnel_id, Snapshot snapshot, Generation *g
 
 /* The stock cells of the generation. */
 extern void lf_read_stock(Reading *reading, const Generation *generation);
+
+/* Adds to the flow cells what the table has of the same cells. */
+extern void lf_read_flow(Reading *reading);
 
 /* The deltas that the snapshot sees and the generation did not. */
 extern void lf_read_tail(Reading *reading, const Generation *generation);

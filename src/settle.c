@@ -30,7 +30,7 @@
 
 #define LF_SETTLE_BATCH 1000
 
-/* Allocated in TopTransactionContext. */
+/* Allocated in TopTransactionContext; those of the innermost subtransaction are the last ones. */
 static Lead **noted = NULL;
 static int	count = 0;
 static int	room = 0;
@@ -88,24 +88,15 @@ lf_settle_forget(void)
 void
 lf_settle_drop(SubTransactionId subid)
 {
-	int			left = 0;
-
-	for (int i = 0; i < count; i++)
-	{
-		if (((NotedLead *) noted[i])->subid != subid)
-			noted[left++] = noted[i];
-	}
-	count = left;
+	while (count > 0 && ((NotedLead *) noted[count - 1])->subid == subid)
+		count--;
 }
 
 void
 lf_settle_hand_over(SubTransactionId subid, SubTransactionId parent)
 {
-	for (int i = 0; i < count; i++)
-	{
-		if (((NotedLead *) noted[i])->subid == subid)
-			((NotedLead *) noted[i])->subid = parent;
-	}
+	for (int i = count - 1; i >= 0 && ((NotedLead *) noted[i])->subid == subid; i--)
+		((NotedLead *) noted[i])->subid = parent;
 }
 
 static int

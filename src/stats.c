@@ -47,7 +47,7 @@ typedef struct Level
 static MemoryContext stats_cxt = NULL;
 static Level *levels = NULL;
 
-/* Deltas that this transaction has appended, and for which funnel last. */
+/* Deltas that this transaction has appended, and the funnel of one of them. */
 static int64 appended = 0;
 static int32 appended_for = 0;
 
@@ -57,15 +57,19 @@ current_set(void)
 {
 	SubTransactionId subid = GetCurrentSubTransactionId();
 	Level	   *level = levels;
+	MemoryContext cxt;
 
 	if (level != NULL && level->subid == subid)
 		return &level->set;
 	if (stats_cxt == NULL)
 		stats_cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel statistics",
 										  ALLOCSET_DEFAULT_SIZES);
-	level = MemoryContextAllocZero(stats_cxt, sizeof(Level));
+	/* what many subtransactions of a statement note is given back one by one */
+	cxt = levels == NULL ? stats_cxt :
+		AllocSetContextCreate(stats_cxt, "lead_funnel statistics of a subtransaction", ALLOCSET_SMALL_SIZES);
+	level = MemoryContextAllocZero(cxt, sizeof(Level));
 	level->subid = subid;
-	level->set.cxt = stats_cxt;
+	level->set.cxt = cxt;
 	level->outer = levels;
 	levels = level;
 	return &level->set;
@@ -156,6 +160,7 @@ append_set(CellSet *set)
 {
 	Relation	rel;
 	FullTransactionId xid;
+	uint64		chosen;
 
 	if (set->count == 0)
 		return;
@@ -164,9 +169,15 @@ append_set(CellSet *set)
 	for (int i = 0; i < set->count; i++)
 		append_delta(rel, xid, set, &set->cells[i]);
 	table_close(rel, NoLock);
-	/* any funnel will do: each one's turn comes */
 	appended += set->count;
-	appended_for = set->cells[0].key.funnel_id;
+
+	/*
+	 * Of all deltas of the transaction one is chosen, each as likely: then the
+	 * turn of each funnel comes, in whatever order they are written.
+	 */
+	chosen = pg_prng_uint64(&pg_global_prng_state) % appended;
+	if (chosen < (uint64) set->count)
+		appended_for = set->cells[chosen].key.funnel_id;
 }
 
 /* Forgets the levels of a subtransaction, the innermost ones. */
@@ -174,7 +185,13 @@ static void
 drop_levels(SubTransactionId subid)
 {
 	while (levels != NULL && levels->subid == subid)
+	{
+		MemoryContext cxt = levels->set.cxt;
+
 		levels = levels->outer;
+		if (cxt != stats_cxt)
+			MemoryContextDelete(cxt);
+	}
 	if (levels == NULL && stats_cxt != NULL)
 		MemoryContextReset(stats_cxt);
 }

@@ -152,10 +152,28 @@ SELECT numbers() AS before \gset
 SELECT lead_funnel.rebuild('w');
 SELECT numbers() = :'before' AS same, (SELECT pending_deltas FROM lead_funnel.funnel_health WHERE funnel = 'w') AS pending;
 -- many small transactions, some of which fold on their own
-DO $$ BEGIN FOR i IN 1 .. 1500 LOOP UPDATE w SET s = 'x' || i % 5, value = i WHERE id = 10 + i % 50; COMMIT; END LOOP; END $$;
--- not to do so would take that none of 500 transactions looked whether it is due
-SELECT pending_deltas < 1500 AS folded FROM lead_funnel.funnel_health WHERE funnel = 'w';
+DO $$ BEGIN FOR i IN 1 .. 1500 LOOP
+    UPDATE w SET s = 'x' || i % 5, value = i WHERE id = 10 + i % 50;
+    UPDATE l SET value = i WHERE id = 4;
+    COMMIT;
+END LOOP; END $$;
+-- not to do so would take that none of 500 transactions looked whether it is due, of either funnel
+SELECT funnel, pending_deltas < 1500 AS folded FROM lead_funnel.funnel_health WHERE funnel IN ('l', 'w') ORDER BY 1;
 SELECT * FROM w_check();
+-- folds do not leave more and more rows of a day
+RESET ROLE;
+SELECT funnel_id FROM lead_funnel.funnel WHERE name = 'w' \gset
+DO $$ BEGIN FOR i IN 1 .. 40 LOOP
+    UPDATE st.w SET value = i WHERE id = 3;
+    COMMIT;
+    PERFORM lead_funnel._fold(funnel_id) FROM lead_funnel.funnel WHERE name = 'w';
+END LOOP; END $$;
+SELECT max(n) BETWEEN 2 AND 8 AS some FROM (SELECT count(*) AS n FROM lead_funnel.flow_cell WHERE funnel_id = :funnel_id GROUP BY day, stage, source, campaign, owner, segment, currency) AS c;
+SET ROLE regress_st_owner;
+SELECT * FROM w_check();
+SELECT numbers() AS before \gset
+SELECT lead_funnel.rebuild('w');
+SELECT numbers() = :'before' AS same;
 TRUNCATE w;
 SELECT sum(entries - exits + adjustments), sum(value_in - value_out + value_adjustments) FROM lead_funnel.funnel_flow WHERE funnel = 'w';
 SELECT * FROM w_check();
