@@ -41,6 +41,7 @@ typedef struct Event
 	int			refcnt;			/* how often its table was open: by one
 								 * statement or several */
 	Wait		wait;
+	bool		is_due;			/* as take_due() has found */
 	bool		has_old;
 	bool		has_new;
 	LeadKey		old_key;

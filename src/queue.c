@@ -913,29 +913,23 @@ all_have_come(const Event *event, Moment *now)
 }
 
 /* An event that has to be journalled before, but cannot be yet. */
-typedef struct Blocked
-{
-	const Event *event;
-	Moment	   *now;
-} Blocked;
-
 static bool
 is_in_the_way(Event *other, const LeadKey *key, const void *arg)
 {
-	const Blocked *blocked = arg;
+	const Event *event = arg;
 
-	if (other == blocked->event || other->to_other_partition || lf_event_compare(other, blocked->event) > 0)
+	if (other == event || other->to_other_partition || lf_event_compare(other, event) > 0)
 		return false;
-	return other->subid != blocked->event->subid ||
-		(other->wait == WAIT_FOR_EARLIER && !all_have_come(other, blocked->now));
+	return other->subid != event->subid || !other->is_due;
 }
 
-/* Whether an event of the present subtransaction is to be journalled now. */
+/*
+ * Whether an event of the present subtransaction is to be journalled now.  Of
+ * those before it that is known already.
+ */
 static bool
 is_due(const Event *event, Moment *now)
 {
-	Blocked		blocked = {event, now};
-
 	if (now->mode == TRANSACTION_IS_OVER)
 		return true;
 
@@ -949,7 +943,7 @@ is_due(const Event *event, Moment *now)
 		return true;
 	return now->mode != BATCH_IS_FULL &&
 		(event->wait != WAIT_FOR_EARLIER || all_have_come(event, now)) &&
-		!visit_lead(event, is_in_the_way, &blocked);
+		!visit_lead(event, is_in_the_way, event);
 }
 
 /*
@@ -1023,44 +1017,62 @@ compact(void)
 
 /*
  * Where a statement makes others for each of its rows, all that they do may
- * wait for it: then each of them need not look at all.
+ * wait for it: then each of them need not look at that.
  */
 static bool
-nothing_is_due(Moment *now)
+early_may_be_due(Moment *now)
 {
-	return now->mode <= STATEMENT_IS_OVER && queue.nearly == queue.count &&
-		(now->depth > 1 || (OidIsValid(queue.early_relid) && !is_idle(queue.early_relid, now)));
+	return now->mode > STATEMENT_IS_OVER ||
+		(now->mode != BATCH_IS_FULL && now->depth <= 1 && !(OidIsValid(queue.early_relid) && !is_idle(queue.early_relid, now)));
+}
+
+/* Where in the queue events begin that may be due. */
+static int
+first_candidate(Moment *now)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	int			others = queue.count - queue.nearly;
+	bool		all = queue.nearly > 0 && early_may_be_due(now);
+	int			first = queue.count;
+
+	while (first > 0 && (all || others > 0) && queue.events[first - 1]->subid == subid)
+	{
+		if (queue.events[--first]->wait != WAIT_FOR_EARLIER)
+			others--;
+	}
+	return first;
 }
 
 /* Takes the events that are due out of the queue. */
 static void
 take_due(Batch *batch, Moment *now)
 {
-	SubTransactionId subid = GetCurrentSubTransactionId();
-	int			first = queue.count;
-	int			left;
+	int			first = first_candidate(now);
+	int			candidates = queue.count - first;
+	int			left = first;
 
+	batch->events = palloc(candidates * sizeof(BatchEvent));
+	for (int i = 0; i < candidates; i++)
+		batch->events[i].event = queue.events[first + i];
+	if (queue.nwaiting > 0 && now->mode != BATCH_IS_FULL)
+		qsort(batch->events, candidates, sizeof(BatchEvent), by_command);
 	batch->count = 0;
-	if (nothing_is_due(now))
-		return;
-	while (first > 0 && queue.events[first - 1]->subid == subid)
-		first--;
-	batch->events = palloc((queue.count - first) * sizeof(BatchEvent));
-	for (int i = first; i < queue.count; i++)
+	for (int i = 0; i < candidates; i++)
 	{
-		if (is_due(queue.events[i], now))
-			batch->events[batch->count++].event = queue.events[i];
+		Event	   *event = batch->events[i].event;
+
+		event->is_due = is_due(event, now);
+		if (event->is_due)
+			batch->events[batch->count++].event = event;
 	}
 	if (batch->count == 0)
 		return;
-	left = first;
-	for (int i = first, due = 0; i < queue.count; i++)
+	for (int i = first; i < queue.count; i++)
 	{
 		Event	   *event = queue.events[i];
 
-		if (due < batch->count && batch->events[due].event == event)
+		if (event->is_due)
 		{
-			due++;
 			count_out(event);
 			if (queue.by_key != NULL && batch->count < queue.count)
 				index_in_queue(event, unindex_event);

@@ -240,6 +240,29 @@ SELECT lead, moves FROM moves WHERE funnel = 'back' ORDER BY lead;
 UPDATE back SET id = 7 - id WHERE id > 2 RETURNING id, CASE WHEN id = 3 THEN to_sal(3) END;
 SELECT lead, to_stage FROM lead_funnel.funnel_history WHERE funnel = 'back' AND lead > '2' ORDER BY lead, move;
 SELECT * FROM lead_funnel.verify('back');
+-- in another savepoint the lead gets another key, while what triggers have made of it still waits: what it goes on to do waits, too
+CREATE TABLE renamed (id int PRIMARY KEY, stage lead_stage, source text DEFAULT '');
+SELECT lead_funnel.attach('renamed', 'stage', source_column => 'source', preset => 'open');
+INSERT INTO renamed VALUES (4, 'nurture');
+CREATE FUNCTION go_on() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() < 3 THEN
+        UPDATE renamed SET stage = 'nurture', source = source || 't' WHERE id = new.id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER go_on AFTER UPDATE ON renamed FOR EACH ROW EXECUTE FUNCTION go_on();
+BEGIN;
+WITH u AS (UPDATE renamed SET stage = stage RETURNING id) SELECT count(*) FROM u;
+SAVEPOINT x;
+UPDATE renamed SET stage = 'sql', id = 24, source = 's' WHERE id = 4;
+RELEASE x;
+COMMIT;
+SELECT * FROM renamed;
+SELECT lead, moves FROM moves WHERE funnel = 'renamed';
+SELECT * FROM lead_funnel.verify('renamed');
+
 -- what no trigger has told of is not waited for
 BEGIN;
 SET LOCAL enable_indexscan = off;
@@ -250,6 +273,6 @@ UPDATE back SET stage = 'won' WHERE id = 2;
 SELECT moves FROM moves WHERE funnel = 'back' AND lead = '2';
 COMMIT;
 
-SELECT lead_funnel.detach(f, purge => true) FROM unnest('{accepted,called,other,judged,parts,replaced,back}'::name[]) AS f;
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{accepted,called,other,judged,parts,replaced,renamed,back}'::name[]) AS f;
 SET client_min_messages = warning;
 DROP SCHEMA early CASCADE;
