@@ -110,6 +110,20 @@ extern QuietContext lf_quiet_context;	/* lead_funnel.c */
 #define LF_NEEDS_OUTER_JOIN_CHECK
 #endif
 
+/* RETURNING may ask for the row as it was, or will be, from 18 on: there may be none. */
+#if PG_VERSION_NUM >= 180000
+#define LF_VAR_IS_OLD_OR_NEW(var) ((var)->varreturningtype != VAR_RETURNING_DEFAULT)
+#else
+#define LF_VAR_IS_OLD_OR_NEW(var) false
+#endif
+
+/* The expression of a generated column can be changed from 17 on. */
+#if PG_VERSION_NUM >= 170000
+#define LF_SETS_EXPRESSION(cmd) ((cmd)->subtype == AT_SetExpression)
+#else
+#define LF_SETS_EXPRESSION(cmd) false
+#endif
+
 /* The local transaction id of this backend. */
 #if PG_VERSION_NUM >= 170000
 #define LF_MY_LXID (MyProc->vxid.lxid)

@@ -107,7 +107,7 @@ check_alter_table(AlterTableStmt *stmt)
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);
 		bool		drops = cmd->subtype == AT_DropColumn;
 
-		if (!drops && cmd->subtype != AT_AlterColumnType)
+		if (!drops && cmd->subtype != AT_AlterColumnType && !LF_SETS_EXPRESSION(cmd))
 			continue;
 		if (funnel == NULL && (funnel = concerned_funnel(stmt->relation)) == NULL)
 			return;
@@ -117,6 +117,9 @@ check_alter_table(AlterTableStmt *stmt)
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 drops ?
 				 errmsg("cannot drop column \"%s\" of table \"%s\" because funnel \"%s\" uses it",
+						cmd->name, stmt->relation->relname, NameStr(funnel->name)) :
+				 LF_SETS_EXPRESSION(cmd) ?
+				 errmsg("cannot alter expression of column \"%s\" of table \"%s\" because funnel \"%s\" uses it",
 						cmd->name, stmt->relation->relname, NameStr(funnel->name)) :
 				 errmsg("cannot alter type of column \"%s\" of table \"%s\" because funnel \"%s\" uses it",
 						cmd->name, stmt->relation->relname, NameStr(funnel->name)),

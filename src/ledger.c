@@ -564,6 +564,12 @@ is_recorded(Ledger *ledger, Relation index, int32 funnel_id, const Event *event)
 	return found;
 }
 
+static Oid
+lead_index(const Ledger *ledger, const LeadKey *lead)
+{
+	return lead->is_integer ? ledger->by_id : ledger->by_key;
+}
+
 /* Adds an index entry; false if a unique one might be there already. */
 static bool
 insert_entry(Ledger *ledger, Relation index, TupleTableSlot *slot, bool unique)
@@ -657,7 +663,7 @@ static bool
 insert_once(Ledger *ledger, int32 funnel_id, const Event *event)
 {
 	Relation	once = index_open(ledger->once, RowExclusiveLock);
-	Relation	lead = index_open(event->lead.is_integer ? ledger->by_id : ledger->by_key, RowExclusiveLock);
+	Relation	lead = index_open(lead_index(ledger, &event->lead), RowExclusiveLock);
 	bool		inserted = false;
 
 	while (!inserted && !is_recorded(ledger, once, funnel_id, event))
@@ -720,7 +726,7 @@ set_lead_keys(ScanKeyData *keys, int32 funnel_id, const LeadKey *lead)
 static Event *
 events_of_lead(Ledger *ledger, int32 funnel_id, const LeadKey *lead, int *count)
 {
-	Relation	index = index_open(lead->is_integer ? ledger->by_id : ledger->by_key, AccessShareLock);
+	Relation	index = index_open(lead_index(ledger, lead), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(ledger->rel, NULL);
 	Snapshot	snapshot;
 	ScanKeyData keys[2];
@@ -793,13 +799,13 @@ void
 lf_ledger_rename(int32 funnel_id, const LeadKey *from, const LeadKey *to)
 {
 	Ledger		ledger = open_ledger();
-	Relation	index = index_open(from->is_integer ? ledger.by_id : ledger.by_key, RowExclusiveLock);
+	Relation	index = index_open(lead_index(&ledger, from), RowExclusiveLock);
 	List	   *tuples = tuples_of_lead(&ledger, index, funnel_id, from);
 
 	if (tuples != NIL)
 	{
 		Relation	once = index_open(ledger.once, RowExclusiveLock);
-		Relation	lead = index_open(to->is_integer ? ledger.by_id : ledger.by_key, RowExclusiveLock);
+		Relation	lead = index_open(lead_index(&ledger, to), RowExclusiveLock);
 		ListCell   *cell;
 
 		/* rows that this very command has written cannot be deleted by it */
@@ -1071,6 +1077,39 @@ check_event_time(TimestampTz at)
 				 errhint("Record an event when it has happened, at most 5 minutes ahead of the server's clock.")));
 }
 
+/* How many events of the bucket come after this one (side 1) or before it (-1), counted up to a limit. */
+static int
+neighbours(Ledger *ledger, Relation index, Snapshot snapshot, int32 funnel_id, const Event *event, int side, int limit)
+{
+	TupleTableSlot *slot = table_slot_create(ledger->rel, NULL);
+	IndexScanDesc scan = lf_index_beginscan(ledger->rel, index, snapshot, 5);
+	ScanKeyData keys[5];
+	int			count = 0;
+
+	set_lead_keys(keys, funnel_id, &event->lead);
+	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(event->type));
+	keys[2].sk_collation = C_COLLATION_OID;
+	if (event->has_bucket)
+		ScanKeyInit(&keys[3], 4, BTEqualStrategyNumber, F_TIMESTAMPTZ_EQ, TimestampTzGetDatum(event->bucket));
+	else
+		ScanKeyEntryInitialize(&keys[3], SK_ISNULL | SK_SEARCHNULL, 4, InvalidStrategy, InvalidOid, InvalidOid, InvalidOid, (Datum) 0);
+	ScanKeyInit(&keys[4], 5, side > 0 ? BTGreaterEqualStrategyNumber : BTLessEqualStrategyNumber,
+				side > 0 ? F_TIMESTAMPTZ_GE : F_TIMESTAMPTZ_LE, TimestampTzGetDatum(event->happened_at));
+	index_rescan(scan, keys, 5, NULL, 0);
+	while (count < limit && index_getnext_slot(scan, side > 0 ? ForwardScanDirection : BackwardScanDirection, slot))
+	{
+		Event		other;
+
+		CHECK_FOR_INTERRUPTS();
+		read_event(slot, &other);
+		if (compare_in_bucket(&other, event) * side > 0)
+			count++;
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return count;
+}
+
 /*
  * How an event that shall be recorded fits into its bucket: whether it counts,
  * and whether others come after it, of which one may not count any more.
@@ -1078,21 +1117,17 @@ check_event_time(TimestampTz at)
 static bool
 counts(Ledger *ledger, int32 funnel_id, const Event *event, bool *others_after)
 {
-	int			count;
-	Event	   *events = events_of_lead(ledger, funnel_id, &event->lead, &count);
-	int			before = 0;
+	Relation	index = index_open(lead_index(ledger, &event->lead), AccessShareLock);
+	Snapshot	snapshot;
+	bool		result;
 
-	*others_after = false;
-	for (int i = 0; i < count; i++)
-	{
-		if (!same_bucket(&events[i], event))
-			continue;
-		if (compare_in_bucket(&events[i], event) < 0)
-			before++;
-		else
-			*others_after = true;
-	}
-	return before < event->max_count;
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	*others_after = neighbours(ledger, index, snapshot, funnel_id, event, 1, 1) > 0;
+	result = neighbours(ledger, index, snapshot, funnel_id, event, -1, event->max_count) < event->max_count;
+	UnregisterSnapshot(snapshot);
+	index_close(index, NoLock);
+	return result;
 }
 
 static bool

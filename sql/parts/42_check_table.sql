@@ -193,7 +193,7 @@ BEGIN
         JOIN pg_proc AS p ON p.oid = g.tgfoid
         WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled <> 'D'
           AND (g.tgtype & 1) <> 0 AND (g.tgtype & 2) <> 0 AND (g.tgtype & (4 | 16)) <> 0
-          AND g.tgname NOT LIKE 'lead\_funnel\_%'
+          AND NOT starts_with(g.tgname::text, 'lead_funnel_')
         ORDER BY 1, 2
     LOOP
         RETURN QUERY SELECT 'info', 'before_trigger', format('%s on %s', r.tgname, r.relation), NULL::bigint, NULL::text,

@@ -240,7 +240,7 @@ BEGIN
                     complaints := complaints + 1;
                     RETURN QUERY SELECT 'column does not fit', NULL::text,
                                         format('%s %s', used.parameter, used.column_name), message,
-                                        CASE WHEN used.parameter LIKE '%\_column'
+                                        CASE WHEN right(used.parameter, 7) = '_column'
                                              THEN format('SELECT lead_funnel.alter_funnel(%L, %s => ...); %s', f.name, used.parameter, hint)
                                              ELSE format('SELECT lead_funnel.bind_qualification(%L, %L, %s => ...); %s', f.name,
                                                          f.binding ->> 'framework', used.parameter, hint) END;

@@ -250,7 +250,7 @@ CREATE FUNCTION lead_funnel.add_rule(model pg_catalog.name, axis pg_catalog.text
     AS $$
 #variable_conflict use_column
 DECLARE
-    spelled CONSTANT text := lower(btrim(regexp_replace(add_rule.operator, '\s+', ' ', 'g')));
+    spelled CONSTANT text := lower(btrim(regexp_replace(add_rule.operator, '[[:space:]]+', ' ', 'g')));
 BEGIN
     IF num_nulls(add_rule.model, add_rule.axis, add_rule.attribute, add_rule.operator, add_rule.points) > 0 THEN
         RAISE EXCEPTION 'model, axis, attribute, operator and points of a rule must not be null'
@@ -797,8 +797,8 @@ BEGIN
         (8, 'country', 'is null', NULL, -5, 'location'),
         (9, 'challenges', 'contains', 'lead quality', 15, 'challenges'),
         (10, 'challenges', 'contains', 'long sales cycles', 15, 'challenges'),
-        (11, 'title', 'matches', '(?i)\m(chief|head|director|vp|ceo|cmo|cfo)\M', 10, 'contact'),
-        (12, 'email', 'matches', '(?i)@(gmail|gmx|web|yahoo|hotmail)\.', -15, 'contact')
+        (11, 'title', 'matches', E'(?i)\\m(chief|head|director|vp|ceo|cmo|cfo)\\M', 10, 'contact'),
+        (12, 'email', 'matches', E'(?i)@(gmail|gmx|web|yahoo|hotmail)\\.', -15, 'contact')
     ) AS r (n, attribute, operator, operand, points, grp)
     ORDER BY r.n;
     PERFORM lead_funnel.set_group('example_icp', 'challenges', 20);

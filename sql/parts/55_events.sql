@@ -45,8 +45,8 @@ CREATE TABLE lead_funnel.event (
     external_id text COLLATE "C" NOT NULL
 );
 CREATE UNIQUE INDEX event_once ON lead_funnel.event (funnel_id, external_id, source);
-CREATE INDEX event_lead_id ON lead_funnel.event (lead_id, funnel_id) WHERE lead_id IS NOT NULL;
-CREATE INDEX event_lead_key ON lead_funnel.event (lead_key, funnel_id) WHERE lead_key IS NOT NULL;
+CREATE INDEX event_lead_id ON lead_funnel.event (lead_id, funnel_id, event_type, bucket, happened_at) WHERE lead_id IS NOT NULL;
+CREATE INDEX event_lead_key ON lead_funnel.event (lead_key, funnel_id, event_type, bucket, happened_at) WHERE lead_key IS NOT NULL;
 ALTER TABLE lead_funnel.event REPLICA IDENTITY USING INDEX event_once;
 COMMENT ON TABLE lead_funnel.event IS 'one row per event of a lead';
 
@@ -92,6 +92,12 @@ BEGIN
         RAISE EXCEPTION 'an event type needs a name, points and a half-life'
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'Call it as lead_funnel.set_event_type(model, event_type, points, half_life).';
+    END IF;
+    -- beside the longest key of a lead it must fit into an index
+    IF octet_length(_set_event_type.event_type) > 63 THEN
+        RAISE EXCEPTION 'name of an event type is too long: % bytes', octet_length(_set_event_type.event_type)
+            USING ERRCODE = 'name_too_long',
+                  HINT = 'Names of event types have at most 63 bytes.';
     END IF;
     IF _set_event_type.max_count <= 0 OR (_set_event_type.max_count IS NULL AND _set_event_type.per IS NOT NULL) THEN
         RAISE EXCEPTION 'max_count of an event type must be at least 1'

@@ -24,7 +24,7 @@ BEGIN
         CROSS JOIN LATERAL lead_funnel._columns_of(to_jsonb(f)) AS c
         WHERE f.relation = _column_renamed.relation AND c.column_name = old_name
     LOOP
-        IF u.parameter LIKE '%\_column' THEN
+        IF right(u.parameter, 7) = '_column' THEN
             EXECUTE format('UPDATE lead_funnel.funnel SET %I = $1 WHERE funnel_id = $2', u.parameter)
             USING new_name::name, u.funnel_id;
         ELSE
@@ -262,7 +262,7 @@ BEGIN
     -- most drops concern nobody, and must wait for nobody
     IF NOT EXISTS (SELECT
                    FROM pg_event_trigger_dropped_objects() AS x
-                   WHERE x.object_type = 'trigger' AND x.address_names[3] LIKE 'lead\_funnel\_%'
+                   WHERE x.object_type = 'trigger' AND starts_with(x.address_names[3], 'lead_funnel_')
                       OR x.classid = 'pg_class'::regclass
                          AND x.objid IN (SELECT o.relation FROM lead_funnel.funnel AS o)) THEN
         RETURN;
@@ -298,7 +298,7 @@ BEGIN
             JOIN lead_funnel._tree(f.relation) AS m (oid) ON true
             JOIN pg_class AS r ON r.oid = m.oid AND r.relname = o.relname
             JOIN pg_namespace AS n ON n.oid = r.relnamespace AND n.nspname = o.nspname
-            WHERE o.object_name LIKE 'lead\_funnel\_%'
+            WHERE starts_with(o.object_name, 'lead_funnel_')
               AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = r.oid AND t.tgname = o.object_name);
         ELSE
             missing := 'column ' || missing;
@@ -371,6 +371,10 @@ CREATE FUNCTION lead_funnel._restored() RETURNS trigger
 DECLARE
     f record;
 BEGIN
+    -- attach() has seen to it; to look into the journal of all funnels would take long
+    IF lead_funnel._is_managing() THEN
+        RETURN NULL;
+    END IF;
     -- sessions of a parallel restore: the second one sees what the first has loaded
     PERFORM lead_funnel._lock_statistics(0);
     FOR f IN

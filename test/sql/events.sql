@@ -149,7 +149,7 @@ FROM unnest(ARRAY[$$record_event('nobody', 1, 'visit', '2026-11-20', 'x')$$, $$r
     $$record_event('leads', 99999999999, 'visit', '2026-11-20', 'x')$$, $$record_event('leads', 'abc', 'visit', '2026-11-20', 'x')$$, $$record_event('leads', 1, 'VISIT', '2026-11-20', 'x')$$,
     $$record_event('leads', 1, 'visit', 'infinity', 'x')$$, $$correct_event('leads', 'v1', at => '-infinity')$$, $$record_event('leads', 1, 'visit', '9999-01-01', 'x')$$, $$correct_event('leads', 'v1', at => '9999-01-01')$$,
     $$record_event('leads', 1, 'visit', NULL, 'x')$$, $$record_events('leads', '{1,2}', '{visit,visit}', '{2026-11-20}', '{x1,x2}')$$, $$delete_event('leads', NULL)$$, $$correct_event(NULL, 'v1')$$, $$correct_event('leads', 'v1', points => 'NaN')$$, $$correct_event('leads', 'v1', event_type => 'none')$$,
-    $$set_event_type('ev', NULL, 1)$$, $$set_event_type('ev', 'x', 'NaN')$$, $$set_event_type('ev', 'x', 1, '1 month')$$, $$set_event_type('ev', 'x', 1, max_count => 0)$$, $$set_event_type('ev', 'x', 1, per => 'day')$$,
+    $$set_event_type('ev', NULL, 1)$$, $$set_event_type('ev', repeat('x', 64), 1)$$, $$set_event_type('ev', 'x', 'NaN')$$, $$set_event_type('ev', 'x', 1, '1 month')$$, $$set_event_type('ev', 'x', 1, max_count => 0)$$, $$set_event_type('ev', 'x', 1, per => 'day')$$,
     $$set_event_type('ev', 'x', 1, max_count => 1, per => 'decade')$$, $$remove_event_type('ev', 'x')$$, $$set_scoring('leads', 'nobody')$$, $$set_engagement_column('leads', 'stage')$$,
     $$set_engagement_column('leads', 'warmth', '8 days')$$, $$set_engagement_column('leads', 'warmth', NULL)$$]) AS s;
 SELECT count(*) AS left_of_them FROM lead_funnel.lead_events WHERE external_id LIKE 'x%';
