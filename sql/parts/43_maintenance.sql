@@ -288,6 +288,14 @@ BEGIN
         END IF;
     END IF;
 
+    -- where a subscription has brought them, changes here would not count
+    RETURN QUERY
+    SELECT 'statistics are of another server', NULL::text, 'transactions before ' || pg_snapshot_xmax(pg_current_snapshot()),
+           'transactions before ' || max(pg_snapshot_xmax(g.snapshot)::text::bigint), format('SELECT lead_funnel.rebuild(%L);', f.name)
+    FROM lead_funnel.generation AS g
+    WHERE g.funnel_id = f.funnel_id
+    HAVING max(pg_snapshot_xmax(g.snapshot)::text::bigint) > pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+
     RETURN QUERY
     SELECT w.problem, NULL::text, w.expected, w.found, format('SELECT lead_funnel.rebuild(%L);', f.name)
     FROM lead_funnel._wrong_cells(f.funnel_id) AS w
