@@ -118,39 +118,99 @@ packed(Datum value)
 	return (const PackedNumeric *) DatumGetPointer(value);
 }
 
-void
-lf_read_stock(Reading *reading, const Generation *generation)
+/* What a row of one of the tables says. */
+typedef void (*AddRow) (Reading *reading, HeapTuple tuple, const Datum *values, const bool *nulls);
+
+/* A table, its index, and the range of the index that is read. */
+typedef struct Range
 {
-	Relation	rel = table_open(lf_own_tables()->stock_cell, AccessShareLock);
-	Relation	index = index_open(lf_own_tables()->stock_cell_generation, AccessShareLock);
+	Relation	rel;
+	Relation	index;
+	AttrNumber	funnel_id;		/* first column of the index */
+	AttrNumber	second;
+	StrategyNumber strategy;
+	RegProcedure compare;
+} Range;
+
+static void
+read_range(Reading *reading, const Range *range, Datum value, AddRow add)
+{
+	TupleDesc	desc = RelationGetDescr(range->rel);
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	ScanKeyInit(&keys[0], STOCK_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(reading->funnel_id));
-	ScanKeyInit(&keys[1], STOCK_GENERATION, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(generation->number));
-	scan = systable_beginscan_ordered(rel, index, reading->snapshot, 2, keys);
+	ScanKeyInit(&keys[0], range->funnel_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(reading->funnel_id));
+	ScanKeyInit(&keys[1], range->second, range->strategy, range->compare, value);
+	scan = systable_beginscan_ordered(range->rel, range->index, reading->snapshot, 2, keys);
 	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
 	{
-		Datum		values[STOCK_COLUMNS];
-		bool		nulls[STOCK_COLUMNS];
-		CellKey		key = {.funnel_id = reading->funnel_id};
-		Cell	   *cell;
-
 		CHECK_FOR_INTERRUPTS();
-		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
-		key.to = stage_of(values, nulls, STOCK_STAGE);
-		get_dims(reading, values, nulls, STOCK_SOURCE, &key);
-		cell = lf_cell(reading->stock, &key);
-		cell->leads += DatumGetInt64(values[STOCK_LEADS - 1]);
-		lf_sum_add(&cell->value_in, packed(values[STOCK_VALUE - 1]), 1, reading->stock->cxt);
-		lf_remember_tuple(reading->stock_rows, &tuple->t_self);
+		heap_deform_tuple(tuple, desc, values, nulls);
+		add(reading, tuple, values, nulls);
 	}
 	systable_endscan_ordered(scan);
-	index_close(index, AccessShareLock);
-	table_close(rel, AccessShareLock);
+	pfree(values);
+	pfree(nulls);
+}
+
+static void
+end_range(const Range *range)
+{
+	index_close(range->index, AccessShareLock);
+	table_close(range->rel, AccessShareLock);
+}
+
+static void
+add_stock(Reading *reading, HeapTuple tuple, const Datum *values, const bool *nulls)
+{
+	CellKey		key = {.funnel_id = reading->funnel_id};
+	Cell	   *cell;
+
+	key.to = stage_of(values, nulls, STOCK_STAGE);
+	get_dims(reading, values, nulls, STOCK_SOURCE, &key);
+	cell = lf_cell(reading->stock, &key);
+	cell->leads += DatumGetInt64(values[STOCK_LEADS - 1]);
+	lf_sum_add(&cell->value_in, packed(values[STOCK_VALUE - 1]), 1, reading->stock->cxt);
+	lf_remember_tuple(reading->stock_rows, &tuple->t_self);
+}
+
+void
+lf_read_stock(Reading *reading, const Generation *generation)
+{
+	Range		range = {
+		.rel = table_open(lf_own_tables()->stock_cell, AccessShareLock),
+		.index = index_open(lf_own_tables()->stock_cell_generation, AccessShareLock),
+		.funnel_id = STOCK_FUNNEL_ID,.second = STOCK_GENERATION,
+		.strategy = BTEqualStrategyNumber,.compare = F_INT8EQ
+	};
+
+	read_range(reading, &range, Int64GetDatum(generation->number), add_stock);
+	end_range(&range);
+}
+
+static void
+add_flow(Reading *reading, HeapTuple tuple, const Datum *values, const bool *nulls)
+{
+	MemoryContext cxt = reading->flow->cxt;
+	CellKey		key = {.funnel_id = reading->funnel_id,.day = DatumGetDateADT(values[FLOW_DAY - 1])};
+	Cell	   *cell;
+
+	key.to = stage_of(values, nulls, FLOW_STAGE);
+	get_dims(reading, values, nulls, FLOW_SOURCE, &key);
+	cell = lf_known_cell(reading->flow, &key);
+	if (cell == NULL)
+		return;
+	cell->leads += DatumGetInt64(values[FLOW_OPENING - 1]);
+	cell->entries += DatumGetInt64(values[FLOW_ENTRIES - 1]);
+	cell->exits += DatumGetInt64(values[FLOW_EXITS - 1]);
+	cell->adjustments += DatumGetInt64(values[FLOW_ADJUSTMENTS - 1]);
+	lf_sum_add(&cell->value_in, packed(values[FLOW_VALUE_IN - 1]), 1, cxt);
+	lf_sum_add(&cell->value_out, packed(values[FLOW_VALUE_OUT - 1]), 1, cxt);
+	lf_sum_add(&cell->value_adjustments, packed(values[FLOW_VALUE_ADJUSTMENTS - 1]), 1, cxt);
+	lf_remember_tuple(reading->flow_rows, &tuple->t_self);
 }
 
 static int
@@ -162,51 +222,15 @@ by_day(const void *a, const void *b)
 	return x < y ? -1 : x > y ? 1 : 0;
 }
 
-/* Those of one day. */
-static void
-read_flow_of_day(Reading *reading, Relation rel, Relation index, DateADT day)
-{
-	MemoryContext cxt = reading->flow->cxt;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&keys[0], FLOW_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(reading->funnel_id));
-	ScanKeyInit(&keys[1], FLOW_DAY, BTEqualStrategyNumber, F_DATE_EQ,
-				DateADTGetDatum(day));
-	scan = systable_beginscan_ordered(rel, index, reading->snapshot, 2, keys);
-	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
-	{
-		Datum		values[FLOW_COLUMNS];
-		bool		nulls[FLOW_COLUMNS];
-		CellKey		key = {.funnel_id = reading->funnel_id,.day = day};
-		Cell	   *cell;
-
-		CHECK_FOR_INTERRUPTS();
-		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
-		key.to = stage_of(values, nulls, FLOW_STAGE);
-		get_dims(reading, values, nulls, FLOW_SOURCE, &key);
-		cell = lf_known_cell(reading->flow, &key);
-		if (cell == NULL)
-			continue;
-		cell->leads += DatumGetInt64(values[FLOW_OPENING - 1]);
-		cell->entries += DatumGetInt64(values[FLOW_ENTRIES - 1]);
-		cell->exits += DatumGetInt64(values[FLOW_EXITS - 1]);
-		cell->adjustments += DatumGetInt64(values[FLOW_ADJUSTMENTS - 1]);
-		lf_sum_add(&cell->value_in, packed(values[FLOW_VALUE_IN - 1]), 1, cxt);
-		lf_sum_add(&cell->value_out, packed(values[FLOW_VALUE_OUT - 1]), 1, cxt);
-		lf_sum_add(&cell->value_adjustments, packed(values[FLOW_VALUE_ADJUSTMENTS - 1]), 1, cxt);
-		lf_remember_tuple(reading->flow_rows, &tuple->t_self);
-	}
-	systable_endscan_ordered(scan);
-}
-
 void
 lf_read_flow(Reading *reading)
 {
-	Relation	rel = table_open(lf_own_tables()->flow_cell, AccessShareLock);
-	Relation	index = index_open(lf_own_tables()->flow_cell_day, AccessShareLock);
+	Range		range = {
+		.rel = table_open(lf_own_tables()->flow_cell, AccessShareLock),
+		.index = index_open(lf_own_tables()->flow_cell_day, AccessShareLock),
+		.funnel_id = FLOW_FUNNEL_ID,.second = FLOW_DAY,
+		.strategy = BTEqualStrategyNumber,.compare = F_DATE_EQ
+	};
 	int			count = reading->flow->count;
 	DateADT    *days = palloc(count * sizeof(DateADT));
 
@@ -216,11 +240,10 @@ lf_read_flow(Reading *reading)
 	for (int i = 0; i < count; i++)
 	{
 		if (i == 0 || days[i] != days[i - 1])
-			read_flow_of_day(reading, rel, index, days[i]);
+			read_range(reading, &range, DateADTGetDatum(days[i]), add_flow);
 	}
 	pfree(days);
-	index_close(index, AccessShareLock);
-	table_close(rel, AccessShareLock);
+	end_range(&range);
 }
 
 /* One side of a delta: a stage that leads come to (sign 1) or leave (-1). */
@@ -266,64 +289,50 @@ add_side(Reading *reading, const CellKey *delta, LeadStage stage, int64 leads, c
 	}
 }
 
-/* The deltas in a range of transactions. */
 static void
-read_deltas(Reading *reading, Relation rel, Relation index,
-			StrategyNumber strategy, RegProcedure compare, uint64 xid)
+add_delta(Reading *reading, HeapTuple tuple, const Datum *values, const bool *nulls)
 {
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	CellKey		key = {.funnel_id = reading->funnel_id};
+	LeadStage	stage;
+	int64		leads;
 
-	ScanKeyInit(&keys[0], DELTA_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(reading->funnel_id));
-	ScanKeyInit(&keys[1], DELTA_XID, strategy, compare,
-				FullTransactionIdGetDatum(FullTransactionIdFromU64(xid)));
-	scan = systable_beginscan_ordered(rel, index, reading->snapshot, 2, keys);
-	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
-	{
-		Datum		values[DELTA_COLUMNS];
-		bool		nulls[DELTA_COLUMNS];
-		CellKey		key = {.funnel_id = reading->funnel_id};
-		LeadStage	stage;
-		int64		leads;
-
-		CHECK_FOR_INTERRUPTS();
-		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
-		if (FullTransactionIdEquals(DatumGetFullTransactionId(values[DELTA_XID - 1]), reading->skip))
-			continue;
-		reading->deltas++;
-		lf_remember_tuple(reading->delta_rows, &tuple->t_self);
-		if (reading->stock == NULL && reading->flow == NULL)
-			continue;
-		key.day = DatumGetDateADT(values[DELTA_DAY - 1]);
-		key.kind = DatumGetChar(values[DELTA_KIND - 1]);
-		get_dims(reading, values, nulls, DELTA_SOURCE, &key);
-		leads = DatumGetInt64(values[DELTA_LEADS - 1]);
-		stage = stage_of(values, nulls, DELTA_FROM_STAGE);
-		if (stage != LF_STAGE_NONE)
-			add_side(reading, &key, stage, leads, packed(values[DELTA_VALUE_OUT - 1]), -1);
-		stage = stage_of(values, nulls, DELTA_TO_STAGE);
-		if (stage != LF_STAGE_NONE)
-			add_side(reading, &key, stage, leads, packed(values[DELTA_VALUE_IN - 1]), 1);
-	}
-	systable_endscan_ordered(scan);
+	if (FullTransactionIdEquals(DatumGetFullTransactionId(values[DELTA_XID - 1]), reading->skip))
+		return;
+	reading->deltas++;
+	lf_remember_tuple(reading->delta_rows, &tuple->t_self);
+	if (reading->stock == NULL && reading->flow == NULL)
+		return;
+	key.day = DatumGetDateADT(values[DELTA_DAY - 1]);
+	key.kind = DatumGetChar(values[DELTA_KIND - 1]);
+	get_dims(reading, values, nulls, DELTA_SOURCE, &key);
+	leads = DatumGetInt64(values[DELTA_LEADS - 1]);
+	stage = stage_of(values, nulls, DELTA_FROM_STAGE);
+	if (stage != LF_STAGE_NONE)
+		add_side(reading, &key, stage, leads, packed(values[DELTA_VALUE_OUT - 1]), -1);
+	stage = stage_of(values, nulls, DELTA_TO_STAGE);
+	if (stage != LF_STAGE_NONE)
+		add_side(reading, &key, stage, leads, packed(values[DELTA_VALUE_IN - 1]), 1);
 }
 
 void
 lf_read_tail(Reading *reading, const Generation *generation)
 {
-	Relation	rel = table_open(lf_own_tables()->delta, AccessShareLock);
-	Relation	index = index_open(lf_own_tables()->delta_xid, AccessShareLock);
+	Range		range = {
+		.rel = table_open(lf_own_tables()->delta, AccessShareLock),
+		.index = index_open(lf_own_tables()->delta_xid, AccessShareLock),
+		.funnel_id = DELTA_FUNNEL_ID,.second = DELTA_XID,
+		.strategy = BTEqualStrategyNumber,.compare = F_XID8EQ
+	};
 
 	for (int i = 0; i < generation->nxip; i++)
 	{
 		if (generation->xip[i] < generation->xmax)
-			read_deltas(reading, rel, index, BTEqualStrategyNumber, F_XID8EQ, generation->xip[i]);
+			read_range(reading, &range, FullTransactionIdGetDatum(FullTransactionIdFromU64(generation->xip[i])), add_delta);
 	}
-	read_deltas(reading, rel, index, BTGreaterEqualStrategyNumber, F_XID8GE, generation->xmax);
-	index_close(index, AccessShareLock);
-	table_close(rel, AccessShareLock);
+	range.strategy = BTGreaterEqualStrategyNumber;
+	range.compare = F_XID8GE;
+	read_range(reading, &range, FullTransactionIdGetDatum(FullTransactionIdFromU64(generation->xmax)), add_delta);
+	end_range(&range);
 }
 
 /* ---------- functions of the views ---------- */
