@@ -42,6 +42,7 @@ typedef struct Event
 								 * statement or several */
 	Wait		wait;
 	bool		is_due;			/* as take_due() has found */
+	bool		is_noted;		/* by settle.c */
 	bool		has_old;
 	bool		has_new;
 	LeadKey		old_key;
@@ -55,6 +56,8 @@ typedef struct Event
 	CommandId	new_cmin;		/* the command that did this */
 	CommandId	order_cmin;		/* the same, or the one that made way for an
 								 * INSERT */
+	uint64		insert_serial;	/* of the INSERT that its row is known to
+								 * descend from, 0: none */
 	bool		to_other_partition; /* a DELETE that is half an UPDATE */
 	bool		has_given;
 	TimestampTz given;			/* when the move took effect, says the writer */

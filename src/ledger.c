@@ -1077,15 +1077,23 @@ check_event_time(TimestampTz at)
 				 errhint("Record an event when it has happened, at most 5 minutes ahead of the server's clock.")));
 }
 
-/* How many events of the bucket come after this one (side 1) or before it (-1), counted up to a limit. */
+/*
+ * How many events of the bucket come before this one (side -1), or how many
+ * with a cap after it (1), counted up to a limit.
+ */
 static int
-neighbours(Ledger *ledger, Relation index, Snapshot snapshot, int32 funnel_id, const Event *event, int side, int limit)
+neighbours(Ledger *ledger, int32 funnel_id, const Event *event, int side, int limit)
 {
+	Relation	index = index_open(lead_index(ledger, &event->lead), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(ledger->rel, NULL);
-	IndexScanDesc scan = lf_index_beginscan(ledger->rel, index, snapshot, 5);
+	Snapshot	snapshot;
+	IndexScanDesc scan;
 	ScanKeyData keys[5];
 	int			count = 0;
 
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = lf_index_beginscan(ledger->rel, index, snapshot, 5);
 	set_lead_keys(keys, funnel_id, &event->lead);
 	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(event->type));
 	keys[2].sk_collation = C_COLLATION_OID;
@@ -1102,32 +1110,21 @@ neighbours(Ledger *ledger, Relation index, Snapshot snapshot, int32 funnel_id, c
 
 		CHECK_FOR_INTERRUPTS();
 		read_event(slot, &other);
-		if (compare_in_bucket(&other, event) * side > 0)
+		if (compare_in_bucket(&other, event) * side > 0 && (side < 0 || other.max_count > 0))
 			count++;
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	index_close(index, NoLock);
 	return count;
 }
 
-/*
- * How an event that shall be recorded fits into its bucket: whether it counts,
- * and whether others come after it, of which one may not count any more.
- */
-static bool
-counts(Ledger *ledger, int32 funnel_id, const Event *event, bool *others_after)
+static void
+refold_all(LedgerFunnel *f, Ledger *ledger, const LeadKey *lead)
 {
-	Relation	index = index_open(lead_index(ledger, &event->lead), AccessShareLock);
-	Snapshot	snapshot;
-	bool		result;
-
-	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	*others_after = neighbours(ledger, index, snapshot, funnel_id, event, 1, 1) > 0;
-	result = neighbours(ledger, index, snapshot, funnel_id, event, -1, event->max_count) < event->max_count;
-	UnregisterSnapshot(snapshot);
-	index_close(index, NoLock);
-	return result;
+	for (int i = 0; i < f->ncolumns; i++)
+		refold(f, ledger, &f->columns[i], lead);
 }
 
 static bool
@@ -1135,8 +1132,7 @@ record(LedgerFunnel *f, Event *event)
 {
 	EngagementColumn *column = find_column(f, event->half_life);
 	Ledger		ledger = open_ledger();
-	bool		add = true;
-	bool		others_after = false;
+	bool		counts = true;
 	bool		inserted;
 
 	/*
@@ -1144,24 +1140,25 @@ record(LedgerFunnel *f, Event *event)
 	 * locked first
 	 */
 	if (column == NULL || event->max_count > 0)
-	{
 		lock_lead(f, &event->lead);
-		if (column != NULL)
-			add = counts(&ledger, f->funnel_id, event, &others_after);
-	}
+	if (event->max_count > 0)
+		counts = neighbours(&ledger, f->funnel_id, event, -1, event->max_count) < event->max_count;
 	inserted = insert_once(&ledger, f->funnel_id, event);
-	if (inserted && column != NULL && (add || others_after))
+	if (inserted && counts && column != NULL)
 	{
 		Engagement	single;
 
 		(void) lf_engagement_make(&single, event->points, event->happened_at, (uint32) event->half_life, NULL);
-		if (others_after || run(f, STATEMENT_ADD, column, &event->lead, &single) == 0)
+		if (run(f, STATEMENT_ADD, column, &event->lead, &single) == 0)
 		{
-			/* the first of a lead, or one that takes another one's place */
+			/* the first of a lead */
 			lock_lead(f, &event->lead);
 			refold(f, &ledger, column, &event->lead);
 		}
 	}
+	/* one that comes late may push another one, of whatever half-life, over its cap */
+	if (inserted && f->ncolumns > 0 && neighbours(&ledger, f->funnel_id, event, 1, 1) > 0)
+		refold_all(f, &ledger, &event->lead);
 	close_ledger(&ledger);
 	return inserted;
 }
@@ -1298,16 +1295,6 @@ find_and_lock(LedgerFunnel *f, Ledger *ledger, text *external_id, text *source, 
 	return false;
 }
 
-static void
-refold_columns(LedgerFunnel *f, Ledger *ledger, const LeadKey *lead, int64 one, int64 other)
-{
-	for (int i = 0; i < f->ncolumns; i++)
-	{
-		if (f->columns[i].half_life == one || f->columns[i].half_life == other)
-			refold(f, ledger, &f->columns[i], lead);
-	}
-}
-
 /* lead_funnel.delete_event(funnel, external_id, source) */
 Datum
 lf_delete_event(PG_FUNCTION_ARGS)
@@ -1324,7 +1311,7 @@ lf_delete_event(PG_FUNCTION_ARGS)
 	{
 		simple_heap_delete(ledger.rel, &event.tid);
 		if (exists)
-			refold_columns(f, &ledger, &event.lead, event.half_life, event.half_life);
+			refold_all(f, &ledger, &event.lead);
 	}
 	close_ledger(&ledger);
 	close_funnel(f);
@@ -1350,7 +1337,6 @@ lf_correct_event(PG_FUNCTION_ARGS)
 	found = find_and_lock(f, &ledger, external_id, source, false, &event, &exists);
 	if (found)
 	{
-		int64		old_half_life = event.half_life;
 		char	   *name = PG_ARGISNULL(3) ? text_to_cstring(event.type) : text_to_cstring(PG_GETARG_TEXT_PP(3));
 		double		points;
 		Engagement	checked;
@@ -1374,7 +1360,7 @@ lf_correct_event(PG_FUNCTION_ARGS)
 		CommandCounterIncrement();
 		if (!insert_once(&ledger, f->funnel_id, &event))
 			elog(ERROR, "event was recorded again meanwhile");
-		refold_columns(f, &ledger, &event.lead, old_half_life, event.half_life);
+		refold_all(f, &ledger, &event.lead);
 	}
 	close_ledger(&ledger);
 	close_funnel(f);

@@ -247,7 +247,7 @@ is_any(Event *other, const LeadKey *key, const void *arg)
 typedef struct Maker
 {
 	const Event *of;
-	const Event *event;
+	Event	   *event;
 } Maker;
 
 static bool
@@ -275,13 +275,13 @@ is_in_journal(const Event *event)
  * than one that had its key before.
  */
 static bool
-descends_from(const Event *event, const Event *insert)
+find_descent(const Event *event, const Event *insert)
 {
 	while (event->has_old && event->old_is_ours && event->old_cmin >= insert->new_cmin)
 	{
 		Maker		maker = {event, NULL};
 
-		if (event->old_cmin == insert->new_cmin)
+		if (event->old_cmin == insert->new_cmin || event->insert_serial == insert->serial)
 			return true;
 
 		/*
@@ -293,6 +293,16 @@ descends_from(const Event *event, const Event *insert)
 		event = maker.event;
 	}
 	return false;
+}
+
+/* The same, noted: then the next version need not go back further than this one. */
+static bool
+descends_from(Event *event, const Event *insert)
+{
+	if (!find_descent(event, insert))
+		return false;
+	event->insert_serial = insert->serial;
+	return true;
 }
 
 /*
@@ -402,16 +412,16 @@ is_doubtful(const Event *event)
 		 !(event->has_old && event->has_new && !lf_event_changes_key(event)));
 }
 
-/* Notes these events, and those in line.  The ones to come are noted by append(). */
+/* Notes the events in line, and these.  The ones to come are noted by append(). */
 static void
 settle_later(const List *events)
 {
 	const ListCell *cell;
 
-	foreach(cell, events)
-		lf_settle_note(lfirst(cell));
 	for (int i = 0; i < queue.count; i++)
 		lf_settle_note(queue.events[i]);
+	foreach(cell, events)
+		lf_settle_note(lfirst(cell));
 }
 
 static void
@@ -1002,13 +1012,19 @@ compact(void)
 	}
 	if (!is_large())
 		return;
+	if (queue.total < 2 * queue.count)
+	{
+		/* nearly all wait: there is little to be given back */
+		queue.kept_bytes = MemoryContextMemAllocated(queue.cxt, false);
+		return;
+	}
 	queue.cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel events", ALLOCSET_DEFAULT_SIZES);
 	queue.by_key = NULL;
 	queue.room = queue.total = queue.count;
 	previous = MemoryContextSwitchTo(queue.cxt);
 	queue.events = palloc(queue.room * sizeof(Event *));
 	for (int i = 0; i < queue.count; i++)
-		queue.events[i] = lf_event_copy(events[i], NULL);
+		queue.events[i] = lf_event_copy(events[i], i > 0 ? queue.events[i - 1] : NULL);
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(old);
 	queue.kept_bytes = MemoryContextMemAllocated(queue.cxt, false);

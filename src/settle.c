@@ -35,7 +35,7 @@ static Lead **noted = NULL;
 static int	count = 0;
 static int	room = 0;
 
-/* A lead, the table that it is in, and who noted it. */
+/* A lead, the table that it is in, and the subtransaction of its event. */
 typedef struct NotedLead
 {
 	Lead		lead;			/* first, for lf_lead_compare() */
@@ -56,15 +56,19 @@ note(const Event *event, const LeadKey *key)
 	one->lead.funnel_id = event->funnel_id;
 	one->lead.key = lf_key_copy(key);
 	one->root = event->root;
-	one->subid = GetCurrentSubTransactionId();
+	one->subid = event->subid;
 	noted[count++] = &one->lead;
 }
 
 void
-lf_settle_note(const Event *event)
+lf_settle_note(Event *event)
 {
-	MemoryContext previous = MemoryContextSwitchTo(TopTransactionContext);
+	MemoryContext previous;
 
+	if (event->is_noted)
+		return;
+	event->is_noted = true;
+	previous = MemoryContextSwitchTo(TopTransactionContext);
 	if (event->has_old)
 		note(event, &event->old_key);
 	if (event->has_new && (!event->has_old || lf_event_changes_key(event)))

@@ -13,7 +13,7 @@
 
 #include "event.h"
 
-extern void lf_settle_note(const Event *event);
+extern void lf_settle_note(Event *event);
 
 /* Whether some have been noted in this transaction. */
 extern bool lf_settle_is_pending(void);

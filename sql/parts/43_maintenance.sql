@@ -294,6 +294,8 @@ BEGIN
            'transactions before ' || max(pg_snapshot_xmax(g.snapshot)::text::bigint), format('SELECT lead_funnel.rebuild(%L);', f.name)
     FROM lead_funnel.generation AS g
     WHERE g.funnel_id = f.funnel_id
+      -- its own fold is newer than what a transaction with an older snapshot sees
+      AND (current_setting('transaction_isolation') = 'read committed' OR pg_current_xact_id_if_assigned() IS NULL)
     HAVING max(pg_snapshot_xmax(g.snapshot)::text::bigint) > pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
 
     RETURN QUERY

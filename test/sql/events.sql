@@ -143,6 +143,24 @@ BEGIN
     END LOOP;
 END $$;
 
+-- a type with another half-life or without its cap: a late event still takes the place of one that counted, and gives it back
+CREATE TABLE late (id int PRIMARY KEY, stage lead_stage DEFAULT 'lead', warmth engagement, slow engagement);
+INSERT INTO late SELECT generate_series(1, 4);
+SELECT lead_funnel.attach('late', 'stage'), lead_funnel.create_model('late'), lead_funnel.set_event_type('late', 'open', 5, max_count => 1);
+SELECT lead_funnel.set_scoring('late', 'late'), lead_funnel.set_engagement_column('late', 'warmth'), lead_funnel.set_engagement_column('late', 'slow', '90 days');
+SELECT count(lead_funnel.record_event('late', i, 'open', '2026-09-28', 'a' || i)) FROM generate_series(1, 4) AS i;
+SELECT lead_funnel.set_event_type('late', 'open', 5, '90 days', max_count => 1);
+SELECT lead_funnel.record_event('late', 1, 'open', '2026-09-20', 'b1'), lead_funnel.record_event('late', 2, 'open', '2026-09-20', 'b2'),
+       lead_funnel.record_event('late', 4, 'open', '2026-09-29', 'b4');
+SELECT * FROM lead_funnel.verify_engagement('late');
+SELECT lead_funnel.delete_event('late', 'b1'), lead_funnel.correct_event('late', 'b2', at => '2026-09-30');
+SELECT * FROM lead_funnel.verify_engagement('late');
+SELECT lead_funnel.set_event_type('late', 'open', 5);
+SELECT lead_funnel.record_event('late', 3, 'open', '2026-09-20', 'c3');
+SELECT lead, external_id, counted FROM lead_funnel.lead_events WHERE funnel = 'late' ORDER BY lead, happened_at;
+SELECT id, warmth, slow FROM late ORDER BY id;
+SELECT * FROM lead_funnel.verify_engagement('late');
+
 -- what is refused
 SELECT s, ev_error('SELECT lead_funnel.' || s)
 FROM unnest(ARRAY[$$record_event('nobody', 1, 'visit', '2026-11-20', 'x')$$, $$record_event('leads', 99, 'visit', '2026-11-20', 'x')$$, $$record_event('leads', 99, 'open', '2026-11-20', 'x')$$,
@@ -206,7 +224,7 @@ SET ROLE ev_owner;
 
 SELECT lead_funnel.set_engagement_column('leads', NULL), lead_funnel.record_event('leads', 1, 'visit', '2026-11-25', 'unseen');
 SELECT warmth, (SELECT count(*) FROM lead_funnel.verify_engagement('leads')) AS differ FROM leads WHERE id = 1;
-SELECT lead_funnel.detach('leads', purge => true), lead_funnel.drop_model('ev');
+SELECT lead_funnel.detach('leads', purge => true), lead_funnel.detach('late', purge => true), lead_funnel.drop_model('ev'), lead_funnel.drop_model('late');
 RESET ROLE;
 SELECT (SELECT count(*) FROM lead_funnel.event), (SELECT count(*) FROM lead_funnel.event_type), (SELECT count(*) FROM lead_funnel.engagement_column), (SELECT count(*) FROM lead_funnel.funnel_model);
 RESET search_path;
