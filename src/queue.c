@@ -328,7 +328,13 @@ is_journalled(const Funnel *funnel, const Event *event)
 	Lead		lead;
 
 	lf_journal_last(funnel->funnel_id, &event->old_key, &lead);
-	if (lead.has_last && lead.last.written_by_us && lead.last.cmin >= event->old_cmin)
+
+	/*
+	 * if the lead is gone, it is the one before, which has made way for this
+	 * one by a later command
+	 */
+	if (lead.has_last && lead.last.written_by_us && lead.last.cmin >= event->old_cmin &&
+		(lead.last.state.live || !event->old.live))
 		return true;
 
 	/*

@@ -187,6 +187,22 @@ BEGIN
 END
 $$;
 INSERT INTO replaced VALUES (9, 'lead', move_twice_and_remove(9));
+-- and if the new row is changed at once, while the journal has only that the old one is gone
+CREATE FUNCTION remove_first() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM replaced WHERE id = 5; RETURN NULL; END $$;
+CREATE FUNCTION change_at_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE replaced SET stage = 'won' WHERE id = new.id;
+    DELETE FROM replaced WHERE id = new.id AND new.reason = 'remove';
+    RETURN NULL;
+END
+$$;
+INSERT INTO replaced VALUES (5, 'lead');
+CREATE TRIGGER a_remove_first BEFORE INSERT ON replaced FOR EACH STATEMENT EXECUTE FUNCTION remove_first();
+CREATE TRIGGER a_change AFTER INSERT ON replaced FOR EACH ROW WHEN (new.id = 5) EXECUTE FUNCTION change_at_once();
+INSERT INTO replaced VALUES (5, 'sal', 'keep');
+INSERT INTO replaced VALUES (5, 'sal', 'remove');
+DROP TRIGGER a_remove_first ON replaced;
+DROP TRIGGER a_change ON replaced;
 -- or if another row came and went before, and more rows follow than a batch holds
 CREATE FUNCTION try_first() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
