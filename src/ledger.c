@@ -1156,7 +1156,11 @@ record(LedgerFunnel *f, Event *event)
 			refold(f, &ledger, column, &event->lead);
 		}
 	}
-	/* one that comes late may push another one, of whatever half-life, over its cap */
+
+	/*
+	 * one that comes late may push another one, of whatever half-life, over
+	 * its cap
+	 */
 	if (inserted && f->ncolumns > 0 && neighbours(&ledger, f->funnel_id, event, 1, 1) > 0)
 		refold_all(f, &ledger, &event->lead);
 	close_ledger(&ledger);

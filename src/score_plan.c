@@ -137,7 +137,11 @@ simplify(SupportRequestSimplify *request)
 	if (!IsA(name, Const) || name->constisnull || !IsA(row, Var) || row->varattno != InvalidAttrNumber ||
 		row->varlevelsup != 0)
 		return NULL;
-	/* what a join, RETURNING or a grouping set has made NULL as a whole has no score */
+
+	/*
+	 * what a join, RETURNING or a grouping set has made NULL as a whole has
+	 * no score
+	 */
 	if (LF_VAR_IS_NULLABLE(row, root) || LF_VAR_IS_OLD_OR_NEW(row) || root->parse->groupingSets != NIL)
 		return NULL;
 	if (row->varno < 1 || row->varno > list_length(root->parse->rtable))

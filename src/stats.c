@@ -172,8 +172,8 @@ append_set(CellSet *set)
 	appended += set->count;
 
 	/*
-	 * Of all deltas of the transaction one is chosen, each as likely: then the
-	 * turn of each funnel comes, in whatever order they are written.
+	 * Of all deltas of the transaction one is chosen, each as likely: then
+	 * the turn of each funnel comes, in whatever order they are written.
 	 */
 	chosen = pg_prng_uint64(&pg_global_prng_state) % appended;
 	if (chosen < (uint64) set->count)
