@@ -64,6 +64,13 @@
 #define LF_BATCH_EVENTS 1000
 #define LF_BATCH_BYTES (8 * 1024 * 1024)
 
+/* A table with events that wait for an earlier one. */
+typedef struct EarlyTable
+{
+	Oid			relid;
+	int			nevents;
+} EarlyTable;
+
 typedef struct Queue
 {
 	MemoryContext cxt;			/* of the events; emptied with the queue */
@@ -76,7 +83,9 @@ typedef struct Queue
 	int			nwaiting;		/* those that wait, and halves */
 	int			nhalves;		/* of moves to another partition */
 	int			nearly;			/* those that wait for an earlier one */
-	Oid			early_relid;	/* the table of all these, invalid: several */
+	EarlyTable *early_tables;	/* the tables of these */
+	int			nearly_tables;
+	int			early_room;
 	CommandId	newest;			/* what came since the queue was empty is of
 								 * no later command */
 	HTAB	   *by_key;			/* made when a search is needed, then kept up */
@@ -210,13 +219,84 @@ visit_lead(const Event *event, Visitor visitor, const void *arg)
 		 visit_key(event->root, &event->new_key, visitor, arg) : false);
 }
 
-/* ---------- who is early ---------- */
+/* ---------- counting what waits ---------- */
 
 static bool
 is_waiting(const Event *event)
 {
 	return event->wait != WAIT_FOR_NOTHING || event->to_other_partition;
 }
+
+/* Doubles the array, which is of the queue's memory context, if it is full. */
+static void *
+make_room(void *array, int count, int *room, Size size)
+{
+	if (count < *room)
+		return array;
+	*room = *room == 0 ? 16 : *room * 2;
+	return array == NULL ? MemoryContextAlloc(queue.cxt, *room * size) : repalloc_huge(array, *room * size);
+}
+
+static EarlyTable *
+find_early_table(Oid relid)
+{
+	for (int i = queue.nearly_tables - 1; i >= 0; i--)
+	{
+		if (queue.early_tables[i].relid == relid)
+			return &queue.early_tables[i];
+	}
+	return NULL;
+}
+
+static void
+count_early_in(Oid relid)
+{
+	EarlyTable *table = find_early_table(relid);
+
+	queue.nearly++;
+	if (table == NULL)
+	{
+		queue.early_tables = make_room(queue.early_tables, queue.nearly_tables, &queue.early_room, sizeof(EarlyTable));
+		table = &queue.early_tables[queue.nearly_tables++];
+		table->relid = relid;
+		table->nevents = 0;
+	}
+	table->nevents++;
+}
+
+static void
+count_early_out(Oid relid)
+{
+	EarlyTable *table = find_early_table(relid);
+
+	queue.nearly--;
+	if (--table->nevents == 0)
+		*table = queue.early_tables[--queue.nearly_tables];
+}
+
+static void
+count_in(const Event *event)
+{
+	if (is_waiting(event))
+		queue.nwaiting++;
+	if (event->to_other_partition)
+		queue.nhalves++;
+	if (event->wait == WAIT_FOR_EARLIER)
+		count_early_in(event->relid);
+}
+
+static void
+count_out(const Event *event)
+{
+	if (is_waiting(event))
+		queue.nwaiting--;
+	if (event->to_other_partition)
+		queue.nhalves--;
+	if (event->wait == WAIT_FOR_EARLIER)
+		count_early_out(event->relid);
+}
+
+/* ---------- who is early ---------- */
 
 /* An event that waits, or that only another subtransaction may journal. */
 static bool
@@ -388,7 +468,7 @@ release(Event *event)
 {
 	event->wait = WAIT_FOR_NOTHING;
 	queue.nwaiting--;
-	queue.nearly--;
+	count_early_out(event->relid);
 	/* and so on; there is one next version at most */
 	(void) visit_key(event->root, &event->old_key, release_follower, event);
 }
@@ -431,28 +511,6 @@ settle_later(const List *events)
 }
 
 static void
-count_in(const Event *event)
-{
-	if (is_waiting(event))
-		queue.nwaiting++;
-	if (event->to_other_partition)
-		queue.nhalves++;
-	if (event->wait == WAIT_FOR_EARLIER)
-		queue.early_relid = queue.nearly++ == 0 || queue.early_relid == event->relid ? event->relid : InvalidOid;
-}
-
-static void
-count_out(const Event *event)
-{
-	if (is_waiting(event))
-		queue.nwaiting--;
-	if (event->to_other_partition)
-		queue.nhalves--;
-	if (event->wait == WAIT_FOR_EARLIER)
-		queue.nearly--;
-}
-
-static void
 append(Event *event)
 {
 	MemoryContext previous;
@@ -460,13 +518,7 @@ append(Event *event)
 	if (queue.cxt == NULL)
 		queue.cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel events", ALLOCSET_DEFAULT_SIZES);
 	previous = MemoryContextSwitchTo(queue.cxt);
-	if (queue.count == queue.room)
-	{
-		queue.room = queue.room == 0 ? 16 : queue.room * 2;
-		queue.events = queue.events == NULL ?
-			palloc(queue.room * sizeof(Event *)) :
-			repalloc_huge(queue.events, queue.room * sizeof(Event *));
-	}
+	queue.events = make_room(queue.events, queue.count, &queue.room, sizeof(Event *));
 	event = lf_event_copy(event, queue.count > 0 ? queue.events[queue.count - 1] : NULL);
 	queue.events[queue.count++] = event;
 	queue.newest = Max(queue.newest, event->new_cmin);
@@ -1010,6 +1062,7 @@ compact(void)
 	MemoryContext old = queue.cxt;
 	MemoryContext previous;
 	Event	  **events = queue.events;
+	EarlyTable *early_tables = queue.early_tables;
 
 	if (queue.count == 0)
 	{
@@ -1031,6 +1084,11 @@ compact(void)
 	queue.events = palloc(queue.room * sizeof(Event *));
 	for (int i = 0; i < queue.count; i++)
 		queue.events[i] = lf_event_copy(events[i], i > 0 ? queue.events[i - 1] : NULL);
+	if (queue.early_room > 0)
+	{
+		queue.early_tables = palloc(queue.early_room * sizeof(EarlyTable));
+		memcpy(queue.early_tables, early_tables, queue.nearly_tables * sizeof(EarlyTable));
+	}
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(old);
 	queue.kept_bytes = MemoryContextMemAllocated(queue.cxt, false);
@@ -1044,8 +1102,16 @@ compact(void)
 static bool
 early_may_be_due(Moment *now)
 {
-	return now->mode > STATEMENT_IS_OVER ||
-		(now->mode != BATCH_IS_FULL && now->depth <= 1 && !(OidIsValid(queue.early_relid) && !is_idle(queue.early_relid, now)));
+	if (now->mode > STATEMENT_IS_OVER)
+		return true;
+	if (now->mode == BATCH_IS_FULL || now->depth > 1)
+		return false;
+	for (int i = 0; i < queue.nearly_tables; i++)
+	{
+		if (is_idle(queue.early_tables[i].relid, now))
+			return true;
+	}
+	return false;
 }
 
 /* Where in the queue events begin that may be due. */
