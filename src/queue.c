@@ -548,21 +548,31 @@ remove_at(int i)
 /*
  * An INSERT may be the second half of a move to another partition: of the
  * DELETE with its key by the same command, or else, the key being changed as
- * well, of the one that came just before.
+ * well, of the one that was the last event of the command.  What triggers did
+ * in between is of other commands.
  */
 static void
 join_halves(Event *insert)
 {
 	int			half = -1;
+	uint64		last = 0;
 
 	for (int i = 0; i < queue.count; i++)
 	{
 		const Event *event = queue.events[i];
 
-		if (event->to_other_partition && event->root == insert->root && event->new_cmin == insert->new_cmin &&
-			(lf_key_equal(&event->old_key, &insert->new_key) ||
-			 (half < 0 && event->serial + 1 == insert->serial)))
+		if (event->root != insert->root || event->new_cmin != insert->new_cmin)
+			continue;
+		if (event->to_other_partition && lf_key_equal(&event->old_key, &insert->new_key))
+		{
 			half = i;
+			break;
+		}
+		if (event->serial > last)
+		{
+			last = event->serial;
+			half = event->to_other_partition ? i : -1;
+		}
 	}
 	if (half < 0)
 		return;

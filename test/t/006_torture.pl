@@ -252,7 +252,7 @@ for my $round ($first .. $first + $rounds - 1)
 		$save->('server.log', $log);
 		for my $table ('lead_funnel.journal', 'audit', map { $_->{name} } @tables)
 		{
-			$save->("$table.txt", $node->safe_psql('postgres', "SELECT x.xmin, x.cmin, x.ctid, x FROM $table x"));
+			$save->("$table.txt", $node->safe_psql('postgres', "SELECT r.xmin, r.cmin, r.ctid, r FROM $table r"));
 		}
 		diag "TORTURE_SEED=$seed TORTURE_FIRST=$round TORTURE_ROUNDS=1 TORTURE_CLIENTS=$clients TORTURE_TRANSACTIONS=$transactions repeats it; its statements are in $dir";
 		next if $ENV{TORTURE_GO_ON};
