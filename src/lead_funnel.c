@@ -66,6 +66,18 @@ before_commit(bool may_fold)
 		lf_stats_maybe_fold();
 }
 
+/* What the parent would get to journal, a function that reads in its next savepoint could not journal. */
+static void
+before_subcommit(SubTransactionId subid)
+{
+	if (!lf_queue_has_events_of(subid))
+		return;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	lf_queue_flush();
+	lf_stats_flush();
+	PopActiveSnapshot();
+}
+
 static void
 at_transaction_event(XactEvent event, void *arg)
 {
@@ -104,7 +116,9 @@ static void
 at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
 						SubTransactionId parent, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB)
+	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
+		before_subcommit(subid);
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
 		lf_automatic_drop(subid);
 		lf_queue_drop(subid);

@@ -1286,6 +1286,12 @@ lf_queue_is_empty(void)
 	return queue.count == 0;
 }
 
+bool
+lf_queue_has_events_of(SubTransactionId subid)
+{
+	return queue.count > 0 && queue.events[queue.count - 1]->subid == subid;
+}
+
 void
 lf_queue_forget(void)
 {

@@ -30,6 +30,7 @@ extern void lf_queue_flush_all(void);
 
 /* The life of what is in memory: lead_funnel.c. */
 extern bool lf_queue_is_empty(void);
+extern bool lf_queue_has_events_of(SubTransactionId subid); /* the present one */
 extern void lf_queue_forget(void);
 extern void lf_queue_drop(SubTransactionId subid);
 extern void lf_queue_hand_over(SubTransactionId subid, SubTransactionId parent);

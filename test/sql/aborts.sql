@@ -210,6 +210,20 @@ UPDATE l SET src = 'gone', stage = 'sal' WHERE id = 80;
 SELECT * FROM moves WHERE lead IN (41, 42, 80, 141, 142, 180);
 SELECT * FROM l_check();
 
+-- what a function wrote in a savepoint is in the journal when the next one begins, as psql's ON_ERROR_ROLLBACK has them
+CREATE FUNCTION twin() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO l VALUES (NEW.id + 100, 'a', 'mql'); RETURN NULL; END $$;
+CREATE TRIGGER a_twin AFTER INSERT ON l FOR EACH ROW WHEN (NEW.src = 'twin') EXECUTE FUNCTION twin();
+BEGIN;
+SAVEPOINT a;
+DO $$ BEGIN INSERT INTO l VALUES (201, 'a', 'mql', 'twin'); END $$;
+RELEASE a;
+SAVEPOINT a;
+SELECT * FROM moves WHERE lead IN (201, 301);
+SELECT * FROM l_check();
+RELEASE a;
+COMMIT;
+SELECT * FROM moves WHERE lead IN (201, 301);
+
 SELECT lead_funnel.detach('l', purge => true);
 RESET ROLE;
 SET client_min_messages = warning;
