@@ -146,14 +146,17 @@ lf_trigger_depth(void)
 /*
  * Whether the statement that fires the trigger was sent by the client, and not
  * by a function: then the executor's memory, in which the trigger's function
- * is looked up, belongs to the client's portal.  Portals of functions have
- * names.  Where the client names its own, the answer is no as well.
+ * is looked up, belongs to the client's portal, and COPY looks it up in the
+ * portal's own.  Portals of functions have names.  Where the client names its
+ * own, the answer is no as well.
  */
 static bool
 is_outermost(FunctionCallInfo fcinfo)
 {
+	MemoryContext cxt = fcinfo->flinfo->fn_mcxt;
+
 	return ActivePortal != NULL && ActivePortal->name[0] == '\0' &&
-		MemoryContextGetParent(fcinfo->flinfo->fn_mcxt) == ActivePortal->portalContext;
+		(cxt == ActivePortal->portalContext || MemoryContextGetParent(cxt) == ActivePortal->portalContext);
 }
 
 bool
@@ -165,7 +168,9 @@ lf_all_is_over(FunctionCallInfo fcinfo)
 		return false;
 	/* not one that EXPLAIN hides, and not one of several */
 	stmt = linitial_node(PlannedStmt, ActivePortal->stmts);
-	return stmt->commandType != CMD_UTILITY && !stmt->hasModifyingCTE;
+	if (stmt->commandType == CMD_UTILITY)
+		return IsA(stmt->utilityStmt, CopyStmt) && castNode(CopyStmt, stmt->utilityStmt)->is_from;
+	return !stmt->hasModifyingCTE;
 }
 
 void

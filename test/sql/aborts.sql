@@ -223,6 +223,19 @@ SELECT * FROM l_check();
 RELEASE a;
 COMMIT;
 SELECT * FROM moves WHERE lead IN (201, 301);
+-- and what COPY, or any statement of the client, set off is when it ends
+BEGIN;
+SAVEPOINT a;
+COPY l (id, region, stage, src) FROM stdin;
+202	a	mql	twin
+203	b	mql	twin
+\.
+SAVEPOINT b;
+SELECT * FROM moves WHERE lead IN (202, 203, 302, 303);
+INSERT INTO l VALUES (204, 'b', 'mql', 'twin');
+SAVEPOINT c;
+SELECT * FROM moves WHERE lead IN (204, 304);
+COMMIT;
 
 SELECT lead_funnel.detach('l', purge => true);
 RESET ROLE;

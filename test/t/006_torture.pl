@@ -245,6 +245,10 @@ for my $round ($first .. $first + $rounds - 1)
 	# DDL may alter a column of the table while a partition is detached, which then does not fit any more
 	my $misfits = () = $log =~ /\] 42804 ERROR:  child table "\w+" has different type for column/g;
 	delete $states{'42804'} if $misfits && $misfits == $states{'42804'};
+	# where rows may share a key, and triggers do whatever they can, only commit settles who has it
+	my @sharing = map { $_->{name} } grep { $_->{unique} ne 'key' } @tables;
+	my $unsettled = $triggers < 2 ? 0 : grep { my $table = $_; grep { $table eq $_ } @sharing } $log =~ /\] TT001 STATEMENT:  SELECT torture_verify\('(\w+)'\)/g;
+	delete $states{TT001} if $unsettled && $unsettled == $states{TT001};
 	is(join(' ', grep { !$allowed{$_} && !($free && $allowed_free{$_}) } sort keys %states), '', "round $round ($kind): no other errors than expected") or $failed++;
 	unlike($log, qr/PANIC:|TRAP:|terminated by signal (?!9\b)|WARNING:.* leak|concurrent (?:insert|delete) in progress/, "round $round ($kind): no crash of the server's own") or $failed++;
 	if ($failed)
