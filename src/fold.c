@@ -166,19 +166,23 @@ lock_statistics(int32 funnel_id, bool wait)
 }
 
 /*
- * Who commits must not wait for a fold: neither for another one, nor for a
- * DBA who has locked one of the tables.
+ * The tables are locked before rows are read that are deleted afterwards: VACUUM
+ * FULL in between would give their places to others.
  */
 static bool
-lock_without_waiting(int32 funnel_id)
+lock_tables(bool wait)
 {
 	const OwnTables *own = lf_own_tables();
+	const Oid	tables[] = {own->generation, own->stock_cell, own->flow_cell, own->delta};
 
-	return lock_statistics(funnel_id, false) &&
-		ConditionalLockRelationOid(own->generation, RowExclusiveLock) &&
-		ConditionalLockRelationOid(own->stock_cell, RowExclusiveLock) &&
-		ConditionalLockRelationOid(own->flow_cell, RowExclusiveLock) &&
-		ConditionalLockRelationOid(own->delta, RowExclusiveLock);
+	for (int i = 0; i < (int) lengthof(tables); i++)
+	{
+		if (wait)
+			LockRelationOid(tables[i], RowExclusiveLock);
+		else if (!ConditionalLockRelationOid(tables[i], RowExclusiveLock))
+			return false;
+	}
+	return true;
 }
 
 /* How many deltas make a fold worth its while. */
@@ -265,13 +269,18 @@ bool
 lf_fold_deltas(int32 funnel_id)
 {
 	(void) lock_statistics(funnel_id, true);
+	(void) lock_tables(true);
 	return fold(funnel_id, 0);
 }
 
+/*
+ * Who commits must not wait for a fold: neither for another one, nor for a
+ * DBA who has locked one of the tables.
+ */
 bool
 lf_fold_if_due(int32 funnel_id, int64 appended)
 {
-	return lock_without_waiting(funnel_id) && fold(funnel_id, appended);
+	return lock_statistics(funnel_id, false) && lock_tables(false) && fold(funnel_id, appended);
 }
 
 PG_FUNCTION_INFO_V1(lf_fold);
