@@ -41,7 +41,10 @@ typedef struct Event
 	int			refcnt;			/* how often its table was open: by one
 								 * statement or several */
 	Wait		wait;
-	bool		is_due;			/* as take_due() has found */
+	bool		is_due;			/* as take_due() has found, */
+	uint64		candidate_in;	/* in this flush of the queue */
+	struct Event *next_maker;	/* lists of the index by version */
+	struct Event *next_follower;
 	bool		is_noted;		/* by settle.c */
 	bool		has_old;
 	bool		has_new;

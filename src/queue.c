@@ -89,6 +89,8 @@ typedef struct Queue
 	CommandId	newest;			/* what came since the queue was empty is of
 								 * no later command */
 	HTAB	   *by_key;			/* made when a search is needed, then kept up */
+	HTAB	   *by_version;		/* with it */
+	uint64		flush;			/* the number of the last one */
 } Queue;
 
 static Queue queue;
@@ -110,7 +112,17 @@ typedef struct KeyEntry
 {
 	uint32		hash;
 	List	   *events;
+	const Event *undue;			/* one that is not due, */
+	uint64		undue_in;		/* in this flush */
 } KeyEntry;
+
+/* The same by key and command: events that made a version of a lead, and that replaced it. */
+typedef struct VersionEntry
+{
+	uint32		hash;
+	Event	   *makers;
+	Event	   *followers;
+} VersionEntry;
 
 /* ---------- searching by key ---------- */
 
@@ -128,7 +140,10 @@ index_event(HTAB *index, Event *event, const LeadKey *key)
 	KeyEntry   *entry = hash_search(index, &hash, HASH_ENTER, &found);
 
 	if (!found)
+	{
 		entry->events = NIL;
+		entry->undue_in = 0;
+	}
 	entry->events = lappend(entry->events, event);
 }
 
@@ -138,7 +153,11 @@ unindex_event(HTAB *index, Event *event, const LeadKey *key)
 	uint32		hash = hash_key(event->root, key);
 	KeyEntry   *entry = hash_search(index, &hash, HASH_FIND, NULL);
 
-	entry->events = list_delete_ptr(entry->events, event);
+	/* what is rolled back is at the end */
+	if (llast(entry->events) == event)
+		entry->events = list_delete_last(entry->events);
+	else
+		entry->events = list_delete_ptr(entry->events, event);
 	if (entry->events == NIL)
 		(void) hash_search(index, &hash, HASH_REMOVE, NULL);
 }
@@ -154,20 +173,96 @@ index_keys(HTAB *index, Event *event, void (*action) (HTAB *index, Event *event,
 }
 
 static HTAB *
-make_index(void)
+make_index(const char *name, Size entrysize)
 {
-	HASHCTL		ctl = {.keysize = sizeof(uint32),.entrysize = sizeof(KeyEntry),.hcxt = CurrentMemoryContext};
+	HASHCTL		ctl = {.keysize = sizeof(uint32),.entrysize = entrysize,.hcxt = CurrentMemoryContext};
 
-	return hash_create("lead_funnel events by key", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return hash_create(name, 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static HTAB *
+make_key_index(void)
+{
+	return make_index("lead_funnel events by key", sizeof(KeyEntry));
+}
+
+static VersionEntry *
+find_version(Oid root, const LeadKey *key, CommandId cmin, HASHACTION action)
+{
+	uint32		hash = hash_combine(hash_key(root, key), murmurhash32(cmin));
+	bool		found;
+	VersionEntry *entry = hash_search(queue.by_version, &hash, action, &found);
+
+	if (entry != NULL && !found)
+		entry->makers = entry->followers = NULL;
+	return entry;
 }
 
 static void
-index_in_queue(Event *event, void (*action) (HTAB *index, Event *event, const LeadKey *key))
+index_versions(Event *event)
+{
+	VersionEntry *entry;
+
+	if (event->has_new)
+	{
+		entry = find_version(event->root, &event->new_key, event->new_cmin, HASH_ENTER);
+		event->next_maker = entry->makers;
+		entry->makers = event;
+	}
+	if (event->has_old && event->old_is_ours)
+	{
+		entry = find_version(event->root, &event->old_key, event->old_cmin, HASH_ENTER);
+		event->next_follower = entry->followers;
+		entry->followers = event;
+	}
+}
+
+static void
+remove_if_empty(VersionEntry *entry)
+{
+	if (entry->makers == NULL && entry->followers == NULL)
+		(void) hash_search(queue.by_version, &entry->hash, HASH_REMOVE, NULL);
+}
+
+static void
+unindex_versions(Event *event)
+{
+	VersionEntry *entry;
+	Event	  **place;
+
+	if (event->has_new)
+	{
+		entry = find_version(event->root, &event->new_key, event->new_cmin, HASH_FIND);
+		for (place = &entry->makers; *place != event;)
+			place = &(*place)->next_maker;
+		*place = event->next_maker;
+		remove_if_empty(entry);
+	}
+	if (event->has_old && event->old_is_ours)
+	{
+		entry = find_version(event->root, &event->old_key, event->old_cmin, HASH_FIND);
+		for (place = &entry->followers; *place != event;)
+			place = &(*place)->next_follower;
+		*place = event->next_follower;
+		remove_if_empty(entry);
+	}
+}
+
+static void
+index_in_queue(Event *event)
 {
 	MemoryContext previous = MemoryContextSwitchTo(queue.cxt);
 
-	index_keys(queue.by_key, event, action);
+	index_keys(queue.by_key, event, index_event);
+	index_versions(event);
 	MemoryContextSwitchTo(previous);
+}
+
+static void
+unindex_in_queue(Event *event)
+{
+	index_keys(queue.by_key, event, unindex_event);
+	unindex_versions(event);
 }
 
 static void
@@ -175,10 +270,33 @@ index_queue(void)
 {
 	MemoryContext previous = MemoryContextSwitchTo(queue.cxt);
 
-	queue.by_key = make_index();
-	for (int i = 0; i < queue.count; i++)
-		index_keys(queue.by_key, queue.events[i], index_event);
+	queue.by_key = make_key_index();
+	queue.by_version = make_index("lead_funnel events by version", sizeof(VersionEntry));
 	MemoryContextSwitchTo(previous);
+	for (int i = 0; i < queue.count; i++)
+		index_in_queue(queue.events[i]);
+}
+
+static void
+drop_index(void)
+{
+	if (queue.by_key == NULL)
+		return;
+	hash_destroy(queue.by_key);
+	hash_destroy(queue.by_version);
+	queue.by_key = queue.by_version = NULL;
+}
+
+static KeyEntry *
+find_key(Oid root, const LeadKey *key)
+{
+	uint32		hash = hash_key(root, key);
+
+	if (queue.count == 0)
+		return NULL;
+	if (queue.by_key == NULL)
+		index_queue();
+	return hash_search(queue.by_key, &hash, HASH_FIND, NULL);
 }
 
 /* Calls the function for each event in line that concerns the key, until it returns true. */
@@ -187,15 +305,9 @@ typedef bool (*Visitor) (Event *other, const LeadKey *key, const void *arg);
 static bool
 visit_key(Oid root, const LeadKey *key, Visitor visitor, const void *arg)
 {
-	uint32		hash = hash_key(root, key);
-	KeyEntry   *entry;
+	KeyEntry   *entry = find_key(root, key);
 	ListCell   *cell;
 
-	if (queue.count == 0)
-		return false;
-	if (queue.by_key == NULL)
-		index_queue();
-	entry = hash_search(queue.by_key, &hash, HASH_FIND, NULL);
 	if (entry == NULL)
 		return false;
 	foreach(cell, entry->events)
@@ -217,6 +329,32 @@ visit_lead(const Event *event, Visitor visitor, const void *arg)
 	return (event->has_old && visit_key(event->root, &event->old_key, visitor, arg)) ||
 		(lf_event_changes_key(event) || !event->has_old ?
 		 visit_key(event->root, &event->new_key, visitor, arg) : false);
+}
+
+/* The next one, or the first, of the events in line that made the event's old version. */
+static Event *
+next_maker(const Event *event, Event *last)
+{
+	Event	   *other;
+
+	if (last != NULL)
+		other = last->next_maker;
+	else
+	{
+		VersionEntry *entry;
+
+		if (queue.count == 0)
+			return NULL;
+		if (queue.by_key == NULL)
+			index_queue();
+		entry = find_version(event->root, &event->old_key, event->old_cmin, HASH_FIND);
+		other = entry ? entry->makers : NULL;
+	}
+	while (other != NULL &&
+		   (other == event || other->root != event->root || other->new_cmin != event->old_cmin ||
+			!lf_key_equal(&other->new_key, &event->old_key)))
+		other = other->next_maker;
+	return other;
 }
 
 /* ---------- counting what waits ---------- */
@@ -307,38 +445,22 @@ blocks(Event *other, const LeadKey *key, const void *arg)
 	return (other->wait != WAIT_FOR_NOTHING || other->subid != event->subid) && !other->to_other_partition;
 }
 
-/* The event that made the old version of the lead. */
+/* Whether the event that made the old version has come and is to be journalled before this one. */
 static bool
-made_old_version(Event *other, const LeadKey *key, const void *arg)
+old_version_has_come(const Event *event)
 {
-	const Event *event = arg;
-
-	return other->has_new && other->new_cmin == event->old_cmin && lf_key_equal(&other->new_key, key) &&
-		!is_waiting(other) && other->subid == event->subid;
+	for (Event *maker = next_maker(event, NULL); maker != NULL; maker = next_maker(event, maker))
+	{
+		if (!is_waiting(maker) && maker->subid == event->subid)
+			return true;
+	}
+	return false;
 }
 
 static bool
 is_any(Event *other, const LeadKey *key, const void *arg)
 {
 	return !other->to_other_partition;
-}
-
-/* The event that made an old version, in whatever state it is. */
-typedef struct Maker
-{
-	const Event *of;
-	Event	   *event;
-} Maker;
-
-static bool
-is_maker(Event *other, const LeadKey *key, const void *arg)
-{
-	Maker	   *maker = unconstify(Maker *, (const Maker *) arg);
-
-	if (other == maker->of || !other->has_new || other->new_cmin != maker->of->old_cmin || !lf_key_equal(&other->new_key, key))
-		return false;
-	maker->event = other;
-	return true;
 }
 
 static bool
@@ -359,7 +481,7 @@ find_descent(const Event *event, const Event *insert)
 {
 	while (event->has_old && event->old_is_ours && event->old_cmin >= insert->new_cmin)
 	{
-		Maker		maker = {event, NULL};
+		const Event *maker;
 
 		if (event->old_cmin == insert->new_cmin || event->insert_serial == insert->serial)
 			return true;
@@ -368,9 +490,10 @@ find_descent(const Event *event, const Event *insert)
 		 * What becomes of a row is not journalled before its INSERT is. So if
 		 * the journal has a lead with this key, it is the one before.
 		 */
-		if (!visit_key(event->root, &event->old_key, is_maker, &maker))
+		maker = next_maker(event, NULL);
+		if (maker == NULL)
 			return !is_in_journal(event);
-		event = maker.event;
+		event = maker;
 	}
 	return false;
 }
@@ -446,9 +569,10 @@ is_early(const Funnel *funnel, const Event *event)
 		if (event->depth > 1)
 			return true;
 	}
-	return event->has_old && event->old_is_ours &&
-		!visit_key(event->root, &event->old_key, made_old_version, event) &&
-		!is_journalled(funnel, event);
+	if (!event->has_old || !event->old_is_ours || old_version_has_come(event))
+		return false;
+	/* what is in line is not in the journal */
+	return next_maker(event, NULL) != NULL || !is_journalled(funnel, event);
 }
 
 /* What became of the row that is inserted, in a trigger before ours, comes behind it. */
@@ -460,31 +584,46 @@ blocks_insert(Event *other, const LeadKey *key, const void *arg)
 	return blocks(other, key, insert) && !(other->subid == insert->subid && descends_from(other, insert));
 }
 
-static bool release_follower(Event *other, const LeadKey *key, const void *arg);
-
-/* What made the event's old version has come. */
 static void
 release(Event *event)
 {
 	event->wait = WAIT_FOR_NOTHING;
 	queue.nwaiting--;
 	count_early_out(event->relid);
-	/* and so on; there is one next version at most */
-	(void) visit_key(event->root, &event->old_key, release_follower, event);
 }
 
-/* The next version of the lead need not wait any more: this event made its old one. */
-static bool
-release_follower(Event *other, const LeadKey *key, const void *arg)
+/* The event that waits for nothing but this one, which made its old version. */
+static Event *
+find_follower(const Event *event)
 {
-	const Event *event = arg;
+	VersionEntry *entry;
 
-	if (!event->has_new || other->wait != WAIT_FOR_EARLIER || !other->has_old || other->subid != event->subid ||
-		!other->old_is_ours || other->old_cmin != event->new_cmin ||
-		lf_event_changes_key(other) || !lf_key_equal(&other->old_key, key))
-		return false;
-	release(other);
-	return true;
+	if (!event->has_new || queue.nearly == 0)
+		return NULL;
+	if (queue.by_key == NULL)
+		index_queue();
+	entry = find_version(event->root, &event->new_key, event->new_cmin, HASH_FIND);
+	for (Event *other = entry ? entry->followers : NULL; other != NULL; other = other->next_follower)
+	{
+		if (other->wait == WAIT_FOR_EARLIER && other->has_new && other->root == event->root &&
+			other->subid == event->subid && other->old_cmin == event->new_cmin &&
+			!lf_event_changes_key(other) && lf_key_equal(&other->old_key, &event->new_key))
+			return other;
+	}
+	return NULL;
+}
+
+/* The next version of the lead need not wait any more, nor the one after it, and so on. */
+static void
+release_followers(const Event *event)
+{
+	Event	   *follower;
+
+	while ((follower = find_follower(event)) != NULL)
+	{
+		release(follower);
+		event = follower;
+	}
 }
 
 /* ---------- adding ---------- */
@@ -530,7 +669,7 @@ append(Event *event)
 	else if (is_doubtful(event))
 		settle_later(NIL);
 	if (queue.by_key != NULL)
-		index_in_queue(event, index_event);
+		index_in_queue(event);
 }
 
 static void
@@ -540,7 +679,7 @@ remove_at(int i)
 
 	count_out(event);
 	if (queue.by_key != NULL)
-		index_in_queue(event, unindex_event);
+		unindex_in_queue(event);
 	memmove(&queue.events[i], &queue.events[i + 1], (queue.count - i - 1) * sizeof(Event *));
 	queue.count--;
 }
@@ -624,11 +763,11 @@ lf_queue_add(const Funnel *funnel, Event *event)
 			 * waits of the lead lets it go on
 			 */
 			if (event->has_old && !event->old_is_ours && !lf_event_changes_key(event))
-				(void) visit_key(event->root, &event->old_key, release_follower, event);
+				release_followers(event);
 			else if (visit_lead(event, event->has_old ? blocks : blocks_insert, event))
 				event->wait = WAIT_FOR_LEAD;
 			else
-				(void) visit_key(event->root, lf_event_key(event), release_follower, event);
+				release_followers(event);
 		}
 	}
 	append(event);
@@ -770,7 +909,7 @@ static void
 keep(Batch *batch, Event *event)
 {
 	if (batch->kept == NIL)
-		batch->kept_by_key = make_index();
+		batch->kept_by_key = make_key_index();
 	batch->kept = lappend(batch->kept, event);
 	index_keys(batch->kept_by_key, event, index_event);
 }
@@ -990,15 +1129,42 @@ all_have_come(const Event *event, Moment *now)
 		(event->old_relid == event->relid || is_idle(event->old_relid, now));
 }
 
-/* An event that has to be journalled before, but cannot be yet. */
+/* An event that has to be journalled before, but is no candidate of this flush. */
 static bool
 is_in_the_way(Event *other, const LeadKey *key, const void *arg)
 {
 	const Event *event = arg;
 
-	if (other == event || other->to_other_partition || lf_event_compare(other, event) > 0)
-		return false;
-	return other->subid != event->subid || !other->is_due;
+	return other->candidate_in != queue.flush && !other->to_other_partition && lf_event_compare(other, event) < 0;
+}
+
+/* Notes that the event, of which this flush has found that it is not due, is in the way of later ones. */
+static void
+note_undue(HTAB *index, Event *event, const LeadKey *key)
+{
+	KeyEntry   *entry = find_key(event->root, key);
+
+	entry->undue = event;
+	entry->undue_in = queue.flush;
+}
+
+static bool
+waits_behind_undue(const Event *event, const LeadKey *key)
+{
+	KeyEntry   *entry = find_key(event->root, key);
+
+	return entry != NULL && entry->undue_in == queue.flush && entry->undue->root == event->root &&
+		((entry->undue->has_old && lf_key_equal(&entry->undue->old_key, key)) ||
+		 (entry->undue->has_new && lf_key_equal(&entry->undue->new_key, key)));
+}
+
+/* Whether one that belongs before it has to wait on.  All candidates before it have been looked at. */
+static bool
+has_to_wait(const Event *event)
+{
+	return (event->has_old && waits_behind_undue(event, &event->old_key)) ||
+		(event->has_new && waits_behind_undue(event, &event->new_key)) ||
+		(queue.events[0]->candidate_in != queue.flush && visit_lead(event, is_in_the_way, event));
 }
 
 /*
@@ -1021,7 +1187,7 @@ is_due(const Event *event, Moment *now)
 		return true;
 	return now->mode != BATCH_IS_FULL &&
 		(event->wait != WAIT_FOR_EARLIER || all_have_come(event, now)) &&
-		!visit_lead(event, is_in_the_way, event);
+		!has_to_wait(event);
 }
 
 /*
@@ -1088,7 +1254,7 @@ compact(void)
 		return;
 	}
 	queue.cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel events", ALLOCSET_DEFAULT_SIZES);
-	queue.by_key = NULL;
+	queue.by_key = queue.by_version = NULL;
 	queue.room = queue.total = queue.count;
 	previous = MemoryContextSwitchTo(queue.cxt);
 	queue.events = palloc(queue.room * sizeof(Event *));
@@ -1149,9 +1315,13 @@ take_due(Batch *batch, Moment *now)
 	int			candidates = queue.count - first;
 	int			left = first;
 
+	queue.flush++;
 	batch->events = palloc(candidates * sizeof(BatchEvent));
 	for (int i = 0; i < candidates; i++)
+	{
 		batch->events[i].event = queue.events[first + i];
+		batch->events[i].event->candidate_in = queue.flush;
+	}
 	if (queue.nwaiting > 0 && now->mode != BATCH_IS_FULL)
 		qsort(batch->events, candidates, sizeof(BatchEvent), by_command);
 	batch->count = 0;
@@ -1159,12 +1329,18 @@ take_due(Batch *batch, Moment *now)
 	{
 		Event	   *event = batch->events[i].event;
 
+		CHECK_FOR_INTERRUPTS();
 		event->is_due = is_due(event, now);
 		if (event->is_due)
 			batch->events[batch->count++].event = event;
+		else if (!event->to_other_partition && now->mode != BATCH_IS_FULL)
+			index_keys(queue.by_key, event, note_undue);
 	}
 	if (batch->count == 0)
 		return;
+	/* where little is left, it costs less to index that */
+	if (batch->count > queue.count / 2)
+		drop_index();
 	for (int i = first; i < queue.count; i++)
 	{
 		Event	   *event = queue.events[i];
@@ -1172,15 +1348,13 @@ take_due(Batch *batch, Moment *now)
 		if (event->is_due)
 		{
 			count_out(event);
-			if (queue.by_key != NULL && batch->count < queue.count)
-				index_in_queue(event, unindex_event);
+			if (queue.by_key != NULL)
+				unindex_in_queue(event);
 		}
 		else
 			queue.events[left++] = event;
 	}
 	queue.count = left;
-	if (left == 0)
-		queue.by_key = NULL;
 }
 
 /* Puts back what waits for a key. */
@@ -1197,7 +1371,7 @@ put_back(List *events)
 		queue.events[queue.count++] = event;
 		count_in(event);
 		if (queue.by_key != NULL)
-			index_in_queue(event, index_event);
+			index_in_queue(event);
 	}
 }
 
@@ -1328,7 +1502,10 @@ lf_queue_hand_over(SubTransactionId subid, SubTransactionId parent)
 		Event	   *event = queue.events[i];
 
 		if (event->wait == WAIT_FOR_EARLIER && event->has_old && event->old_is_ours && !lf_event_changes_key(event) &&
-			visit_key(event->root, &event->old_key, made_old_version, event))
+			old_version_has_come(event))
+		{
 			release(event);
+			release_followers(event);
+		}
 	}
 }

@@ -289,6 +289,24 @@ UPDATE back SET stage = 'won' WHERE id = 2;
 SELECT moves FROM moves WHERE funnel = 'back' AND lead = '2';
 COMMIT;
 
-SELECT lead_funnel.detach(f, purge => true) FROM unnest('{accepted,called,other,judged,parts,replaced,renamed,back}'::name[]) AS f;
+-- a row that its own statement has changed again tens of thousands of times, so that all of that waits for one event
+CREATE TABLE long (id int PRIMARY KEY, stage lead_stage, n int);
+SELECT lead_funnel.attach('long', 'stage', value_column => 'n');
+INSERT INTO long VALUES (1, 'lead', 0);
+CREATE FUNCTION again(times int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+    place tid := (SELECT ctid FROM long);
+BEGIN
+    FOR i IN 1 .. times LOOP
+        UPDATE long SET n = i WHERE ctid = place RETURNING ctid INTO place;
+    END LOOP;
+    RETURN times;
+END
+$$;
+UPDATE long SET stage = 'mql' WHERE id = 1 RETURNING again(70000);
+SELECT moves FROM moves WHERE funnel = 'long';
+SELECT * FROM lead_funnel.verify('long');
+
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{long,accepted,called,other,judged,parts,replaced,renamed,back}'::name[]) AS f;
 SET client_min_messages = warning;
 DROP SCHEMA early CASCADE;
