@@ -156,7 +156,7 @@ end_scan(KeyScan *scan)
 
 /* Rows of which another transaction decides are not counted; gives one that is about to remove a row. */
 static int
-count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, TransactionId *remover)
+count_rows(Oid root, const LeadKey *key, SnapshotData *dirty, TransactionId *remover)
 {
 	int			count = 0;
 	ListCell   *cell;
@@ -168,11 +168,10 @@ count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, Tr
 
 		if (funnel == NULL || funnel->root != root || get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
 			continue;
-		begin_scan(&scan, funnel, snapshot);
+		begin_scan(&scan, funnel, dirty);
 		seek_key(&scan, key);
 		while (next_row(&scan))
 		{
-			bool		is_dirty = snapshot->snapshot_type == SNAPSHOT_DIRTY;
 			LeadKey		its_key;
 			LeadState	its_state;
 
@@ -182,16 +181,12 @@ count_rows(Oid root, const LeadKey *key, Snapshot snapshot, LeadState *state, Tr
 			lf_lead_state(funnel, scan.slot, NULL, &its_state);
 			if (!its_state.live)
 				continue;
-			if (is_dirty && TransactionIdIsValid(snapshot->xmin))
+			if (TransactionIdIsValid(dirty->xmin))
 				continue;
-			if (is_dirty && TransactionIdIsValid(snapshot->xmax))
-			{
-				*remover = snapshot->xmax;
-				continue;
-			}
-			count++;
-			if (state != NULL)
-				*state = lf_state_copy(&its_state, NULL);
+			if (TransactionIdIsValid(dirty->xmax))
+				*remover = dirty->xmax;
+			else
+				count++;
 		}
 		end_scan(&scan);
 	}
@@ -278,14 +273,6 @@ lf_table_visit_keys(Oid root, const LeadKey **keys, int count, KeyRowHandler han
 }
 
 int
-lf_table_rows_of_key(Oid root, const LeadKey *key, LeadState *state)
-{
-	TransactionId nobody;
-
-	return count_rows(root, key, SnapshotSelf, state, &nobody);
-}
-
-int
 lf_table_rows_of_key_or_wait(Oid root, const LeadKey *key)
 {
 	for (;;)
@@ -295,7 +282,7 @@ lf_table_rows_of_key_or_wait(Oid root, const LeadKey *key)
 		int			count;
 
 		InitDirtySnapshot(dirty);
-		count = count_rows(root, key, &dirty, NULL, &remover);
+		count = count_rows(root, key, &dirty, &remover);
 		if (count > 1 || !TransactionIdIsValid(remover))
 			return count;
 		XactLockTableWait(remover, NULL, NULL, XLTW_None);

@@ -15,14 +15,9 @@
 
 /*
  * Counts the rows of the table and of its partitions that are in the funnel
- * with this key, as this transaction would leave them; gives the state of one.
- */
-extern int	lf_table_rows_of_key(Oid root, const LeadKey *key, LeadState *state);
-
-/*
- * The same for what would break a unique key: waits for a session that is about
- * to remove a row.  Which one of two that are about to add one is the first,
- * the journal's own index decides.
+ * with this key, as this transaction would leave them.  Waits for a session
+ * that is about to remove a row.  Which one of two that are about to add one is
+ * the first, the journal's own index decides.
  */
 extern int	lf_table_rows_of_key_or_wait(Oid root, const LeadKey *key);
 

@@ -28,7 +28,8 @@
 #include "moves.h"
 #include "settle.h"
 
-#define LF_SETTLE_BATCH 1000
+/* Where no index begins with the key, the table is read once for so many leads. */
+#define LF_SETTLE_BATCH 10000
 
 /* Allocated in TopTransactionContext; those of the innermost subtransaction are the last ones. */
 static Lead **noted = NULL;
@@ -38,9 +39,11 @@ static int	room = 0;
 /* A lead, the table that it is in, and the subtransaction of its event. */
 typedef struct NotedLead
 {
-	Lead		lead;			/* first, for lf_lead_compare() */
+	Lead		lead;			/* first, for lf_journal_find() */
 	Oid			root;
 	SubTransactionId subid;
+	int			rows;			/* that have its key, as found before commit */
+	LeadState	state;			/* of one */
 } NotedLead;
 
 static void
@@ -104,23 +107,73 @@ lf_settle_hand_over(SubTransactionId subid, SubTransactionId parent)
 }
 
 static int
-by_lead(const void *a, const void *b)
+by_funnel_and_key(const void *a, const void *b)
 {
-	return lf_lead_compare(*(Lead *const *) a, *(Lead *const *) b);
+	const Lead *x = *(Lead *const *) a;
+	const Lead *y = *(Lead *const *) b;
+
+	if (x->funnel_id != y->funnel_id)
+		return x->funnel_id < y->funnel_id ? -1 : 1;
+	return lf_key_compare(&x->key, &y->key);
+}
+
+/* Leads of one funnel that are settled together. */
+typedef struct Batch
+{
+	MemoryContext cxt;
+	Lead	  **leads;
+	int			count;
+} Batch;
+
+static void
+take_row(const Funnel *funnel, TupleTableSlot *slot, int key, void *arg)
+{
+	const Batch *batch = arg;
+	NotedLead  *one = (NotedLead *) batch->leads[key];
+	LeadState	state;
+	MemoryContext previous;
+
+	if (one->rows++ > 0)
+		return;
+	lf_lead_state(funnel, slot, NULL, &state);
+	previous = MemoryContextSwitchTo(batch->cxt);
+	one->state = lf_state_copy(&state, NULL);
+	MemoryContextSwitchTo(previous);
 }
 
 static void
-settle(JournalWriter *writer, Lead *lead)
+find_rows(Batch *batch)
 {
-	Oid			root = ((NotedLead *) lead)->root;
-	Funnel	   *funnel = lf_funnel_lookup(root);
-	LeadState	state = {.live = false};
+	const LeadKey **keys = palloc(batch->count * sizeof(LeadKey *));
 
-	if (funnel == NULL || funnel->funnel_id != lead->funnel_id)
+	for (int i = 0; i < batch->count; i++)
+		keys[i] = &batch->leads[i]->key;
+	lf_table_visit_keys(((NotedLead *) batch->leads[0])->root, keys, batch->count, take_row, batch);
+}
+
+static void
+settle(JournalWriter *writer, NotedLead *one)
+{
+	Funnel	   *funnel = lf_funnel_lookup(one->root);
+
+	if (funnel == NULL || funnel->funnel_id != one->lead.funnel_id)
 		return;
-	if (lf_table_rows_of_key(root, &lead->key, &state) > 1)
-		lf_moves_refuse_duplicate(funnel, &lead->key);
-	lf_moves_set_state(writer, funnel, lead, &state, GetCurrentCommandId(true));
+	if (one->rows > 1)
+		lf_moves_refuse_duplicate(funnel, &one->lead.key);
+	lf_moves_set_state(writer, funnel, &one->lead, &one->state, GetCurrentCommandId(true));
+}
+
+static void
+settle_batch(Batch *batch)
+{
+	JournalWriter *writer;
+
+	find_rows(batch);
+	writer = lf_journal_open();
+	lf_journal_find(writer, batch->leads, batch->count);
+	for (int i = 0; i < batch->count; i++)
+		settle(writer, (NotedLead *) batch->leads[i]);
+	lf_journal_close(writer);
 }
 
 void
@@ -130,21 +183,22 @@ lf_settle_all(void)
 	MemoryContext previous = MemoryContextSwitchTo(cxt);
 	int			leads = 0;
 
-	qsort(noted, count, sizeof(Lead *), by_lead);
+	qsort(noted, count, sizeof(Lead *), by_funnel_and_key);
 	for (int i = 0; i < count; i++)
 	{
-		if (leads == 0 || lf_lead_compare(noted[leads - 1], noted[i]) != 0)
+		if (leads == 0 || by_funnel_and_key(&noted[leads - 1], &noted[i]) != 0)
 			noted[leads++] = noted[i];
 	}
-	for (int i = 0; i < leads; i += LF_SETTLE_BATCH)
+	for (int i = 0; i < leads;)
 	{
-		int			size = Min(leads - i, LF_SETTLE_BATCH);
-		JournalWriter *writer = lf_journal_open();
+		Batch		batch = {.cxt = cxt,.leads = noted + i};
 
-		lf_journal_find(writer, noted + i, size);
-		for (int j = i; j < i + size; j++)
-			settle(writer, noted[j]);
-		lf_journal_close(writer);
+		while (i < leads && batch.count < LF_SETTLE_BATCH && noted[i]->funnel_id == batch.leads[0]->funnel_id)
+		{
+			batch.count++;
+			i++;
+		}
+		settle_batch(&batch);
 		MemoryContextReset(cxt);
 	}
 	MemoryContextSwitchTo(previous);
