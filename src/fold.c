@@ -26,6 +26,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "common/pg_prng.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -204,7 +205,31 @@ may_be_due(const Generation *old, int64 appended)
 	return old->number == 0 || transactions >= (uint64) (worthwhile(old) / Max(appended, 1));
 }
 
-/* The lock is held.  "appended" is 0 if whatever there is shall be folded. */
+/*
+ * Whether to count the deltas now.  A commit does so with such a chance that
+ * it happens about LF_LOOKS times from one fold to the next: to count them has
+ * to pass them all.  LF_LOOK_EVERY has thinned the commits out already.
+ */
+static bool
+draw_look(const Generation *old, int64 appended)
+{
+	uint64		chances = (uint64) Max(appended, LF_LOOK_EVERY) * LF_LOOKS;
+
+	return pg_prng_uint64(&pg_global_prng_state) % (uint64) worthwhile(old) < chances;
+}
+
+static bool
+is_due(int32 funnel_id, Snapshot snapshot, const Generation *old, int64 appended)
+{
+	Reading		counting = {.funnel_id = funnel_id,.snapshot = snapshot,.skip = GetTopFullTransactionIdIfAny()};
+
+	if (!may_be_due(old, appended) || !draw_look(old, appended))
+		return false;
+	lf_read_tail(&counting, old);
+	return counting.deltas >= worthwhile(old);
+}
+
+/* The locks are held.  "appended" is 0 if whatever there is shall be folded. */
 static bool
 fold(int32 funnel_id, int64 appended)
 {
@@ -227,17 +252,17 @@ fold(int32 funnel_id, int64 appended)
 		.delta_rows = &deltas
 	};
 	Generation	old;
-	bool		due;
+	bool		worth_it;
 
 	PushActiveSnapshot(reading.snapshot);
 	lf_read_generation(funnel_id, reading.snapshot, &old);
-	due = appended == 0 || may_be_due(&old, appended);
-	if (due)
+	worth_it = appended == 0 || is_due(funnel_id, reading.snapshot, &old, appended);
+	if (worth_it)
 	{
 		lf_read_tail(&reading, &old);
-		due = deltas.count > 0 && (appended == 0 || deltas.count >= worthwhile(&old));
+		worth_it = deltas.count > 0;
 	}
-	if (due)
+	if (worth_it)
 	{
 		int64		written;
 
@@ -262,7 +287,7 @@ fold(int32 funnel_id, int64 appended)
 	UnregisterSnapshot(reading.snapshot);
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(cxt);
-	return due;
+	return worth_it;
 }
 
 bool

@@ -20,6 +20,9 @@
 /* One in so many appended rows leads to a look at whether a fold is due. */
 #define LF_LOOK_EVERY 64
 
+/* From one fold to the next the deltas are counted about so many times, or less often. */
+#define LF_LOOKS 8
+
 /* One in so many folds takes the rows of its flow cells together. */
 #define LF_MERGE_EVERY 8
 
