@@ -67,6 +67,13 @@ enum
 	FUNNEL_ATTACHED_BY = FUNNEL_STAGE_COLUMN + LF_COLUMN_COUNT + 1
 };
 
+/* Columns of table rule_version. */
+enum
+{
+	RULE_VERSION_FUNNEL_ID = 1,
+	RULE_VERSION_VERSION
+};
+
 /* Columns of table rule. */
 enum
 {
@@ -91,18 +98,51 @@ enum
 static HTAB *funnels = NULL;
 static OwnTables own_tables;
 
+typedef struct OwnRelation
+{
+	const char *name;
+	size_t		offset;			/* of its oid in OwnTables */
+} OwnRelation;
+
+/* The fields have the relations' names. */
+#define OWN_RELATION(name) {#name, offsetof(OwnTables, name)}
+static const OwnRelation own_relations[] = {
+	OWN_RELATION(funnel),
+	OWN_RELATION(stage_map),
+	OWN_RELATION(stage_map_pkey),
+	OWN_RELATION(rule_version),
+	OWN_RELATION(rule_version_pkey),
+	OWN_RELATION(rule),
+	OWN_RELATION(rule_move),
+	OWN_RELATION(override_role),
+	OWN_RELATION(override_role_pkey),
+	OWN_RELATION(journal),
+	OWN_RELATION(journal_lead_id),
+	OWN_RELATION(journal_lead_key),
+	OWN_RELATION(journal_epoch),
+	OWN_RELATION(delta),
+	OWN_RELATION(delta_xid),
+	OWN_RELATION(generation),
+	OWN_RELATION(generation_pkey),
+	OWN_RELATION(stock_cell),
+	OWN_RELATION(stock_cell_generation),
+	OWN_RELATION(flow_cell),
+	OWN_RELATION(flow_cell_day),
+};
+
+static Oid *
+own_relation_field(OwnTables *tables, int i)
+{
+	return (Oid *) ((char *) tables + own_relations[i].offset);
+}
+
 /* DROP EXTENSION drops our tables, REINDEX CONCURRENTLY replaces their indexes. */
 static bool
 is_own_relation(Oid relid)
 {
-	const OwnTables *t = &own_tables;
-	const Oid	relations[] = {t->journal, t->journal_lead_id, t->journal_lead_key, t->journal_epoch,
-		t->delta, t->delta_xid, t->generation, t->generation_pkey, t->stock_cell, t->stock_cell_generation,
-	t->flow_cell, t->flow_cell_day, t->funnel, t->stage_map, t->rule_version, t->rule, t->override_role};
-
-	for (int i = 0; i < (int) lengthof(relations); i++)
+	for (int i = 0; i < (int) lengthof(own_relations); i++)
 	{
-		if (relations[i] == relid)
+		if (*own_relation_field(&own_tables, i) == relid)
 			return true;
 	}
 	return false;
@@ -186,25 +226,10 @@ lf_own_tables(void)
 
 	memset(&t, 0, sizeof(t));
 	t.schema = get_namespace_oid("lead_funnel", false);
-	t.funnel = lf_own_relation(t.schema, "funnel");
-	t.stage_map = lf_own_relation(t.schema, "stage_map");
-	t.rule_version = lf_own_relation(t.schema, "rule_version");
-	t.rule = lf_own_relation(t.schema, "rule");
-	t.override_role = lf_own_relation(t.schema, "override_role");
-	t.journal = lf_own_relation(t.schema, "journal");
-	t.journal_lead_id = lf_own_relation(t.schema, "journal_lead_id");
-	t.journal_lead_key = lf_own_relation(t.schema, "journal_lead_key");
-	t.journal_epoch = lf_own_relation(t.schema, "journal_epoch");
+	for (int i = 0; i < (int) lengthof(own_relations); i++)
+		*own_relation_field(&t, i) = lf_own_relation(t.schema, own_relations[i].name);
 	t.lead_stage = get_atttype(t.journal, JOURNAL_TO_STAGE);
 	t.qualification = get_atttype(t.journal, JOURNAL_QUALIFICATION);
-	t.delta = lf_own_relation(t.schema, "delta");
-	t.delta_xid = lf_own_relation(t.schema, "delta_xid");
-	t.generation = lf_own_relation(t.schema, "generation");
-	t.generation_pkey = lf_own_relation(t.schema, "generation_pkey");
-	t.stock_cell = lf_own_relation(t.schema, "stock_cell");
-	t.stock_cell_generation = lf_own_relation(t.schema, "stock_cell_generation");
-	t.flow_cell = lf_own_relation(t.schema, "flow_cell");
-	t.flow_cell_day = lf_own_relation(t.schema, "flow_cell_day");
 	t.valid = true;
 	own_tables = t;
 	return &own_tables;
@@ -375,12 +400,47 @@ lf_any_funnel(void)
 	return result;
 }
 
-/* Rows of a table that belong to the funnel; the first column is funnel_id. */
+/* Rows of a table that belong to the funnel; funnel_id is the first column of it and of its index. */
 static SysScanDesc
-begin_funnel_scan(Relation rel, Snapshot snapshot, int32 funnel_id, ScanKeyData *key)
+begin_funnel_scan(Relation rel, Oid index, Snapshot snapshot, int32 funnel_id)
 {
-	ScanKeyInit(key, 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(funnel_id));
-	return systable_beginscan(rel, InvalidOid, false, snapshot, 1, key);
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(funnel_id));
+	return systable_beginscan(rel, index, true, snapshot, 1, &key);
+}
+
+/* The rules of one version: others are kept, too, and may be many. */
+static SysScanDesc
+begin_rule_scan(Relation rel, Snapshot snapshot, int32 funnel_id, int32 version)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], RULE_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(funnel_id));
+	ScanKeyInit(&keys[1], RULE_VERSION, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(version));
+	return systable_beginscan(rel, lf_own_tables()->rule_move, true, snapshot, lengthof(keys), keys);
+}
+
+/* The newest version of the rules; 0 if there is none. */
+static int32
+newest_rules(Snapshot snapshot, int32 funnel_id)
+{
+	Relation	rel = table_open(lf_own_tables()->rule_version, AccessShareLock);
+	Relation	index = index_open(lf_own_tables()->rule_version_pkey, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	int32		result = 0;
+
+	ScanKeyInit(&key, RULE_VERSION_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(funnel_id));
+	scan = systable_beginscan_ordered(rel, index, snapshot, 1, &key);
+	tuple = systable_getnext_ordered(scan, BackwardScanDirection);
+	if (tuple != NULL)
+		result = DatumGetInt32(lf_required_attribute(tuple, RULE_VERSION_VERSION, RelationGetDescr(rel)));
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
+	table_close(rel, AccessShareLock);
+	return result;
 }
 
 static StageKind
@@ -641,8 +701,7 @@ static void
 compile_stage_map(Funnel *funnel, Snapshot snapshot)
 {
 	Relation	rel = table_open(lf_own_tables()->stage_map, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan = begin_funnel_scan(rel, snapshot, funnel->funnel_id, &key);
+	SysScanDesc scan = begin_funnel_scan(rel, lf_own_tables()->stage_map_pkey, snapshot, funnel->funnel_id);
 	HeapTuple	tuple;
 	int			room = 0;
 
@@ -757,34 +816,23 @@ add_automatic(Funnel *funnel, LeadStage from, const Rule *rule)
 static void
 compile_rules(Funnel *funnel, Snapshot snapshot)
 {
-	Relation	rel = table_open(lf_own_tables()->rule_version, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan = begin_funnel_scan(rel, snapshot, funnel->funnel_id, &key);
+	Relation	rel = table_open(lf_own_tables()->rule, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	SysScanDesc scan;
 	HeapTuple	tuple;
-	bool		isnull;
 
-	funnel->rules_version = 0;
-	while ((tuple = systable_getnext(scan)) != NULL)
-		funnel->rules_version = Max(funnel->rules_version,
-									DatumGetInt32(heap_getattr(tuple, 2, RelationGetDescr(rel), &isnull)));
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-
+	funnel->rules_version = newest_rules(snapshot, funnel->funnel_id);
 	memset(funnel->rules, 0, sizeof(funnel->rules));
 	memset(funnel->automatic, 0, sizeof(funnel->automatic));
 	funnel->has_automatic = false;
-	rel = table_open(lf_own_tables()->rule, AccessShareLock);
-	scan = begin_funnel_scan(rel, snapshot, funnel->funnel_id, &key);
+	scan = begin_rule_scan(rel, snapshot, funnel->funnel_id, funnel->rules_version);
 	while ((tuple = systable_getnext(scan)) != NULL)
 	{
-		TupleDesc	desc = RelationGetDescr(rel);
-		Datum		value;
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, RULE_FROM_STAGE, desc, &isnull);
 		LeadStage	from;
 		Rule	   *rule;
 
-		if (DatumGetInt32(heap_getattr(tuple, RULE_VERSION, desc, &isnull)) != funnel->rules_version)
-			continue;
-		value = heap_getattr(tuple, RULE_FROM_STAGE, desc, &isnull);
 		from = isnull ? LF_STAGE_NONE : DatumGetLeadStage(value);
 		rule = &funnel->rules[from][DatumGetLeadStage(heap_getattr(tuple, RULE_TO_STAGE, desc, &isnull))];
 		rule->allowed = true;
@@ -807,8 +855,7 @@ static void
 compile_overriders(Funnel *funnel, Snapshot snapshot)
 {
 	Relation	rel = table_open(lf_own_tables()->override_role, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan = begin_funnel_scan(rel, snapshot, funnel->funnel_id, &key);
+	SysScanDesc scan = begin_funnel_scan(rel, lf_own_tables()->override_role_pkey, snapshot, funnel->funnel_id);
 	HeapTuple	tuple;
 	List	   *names = NIL;
 	ListCell   *cell;
@@ -1002,8 +1049,7 @@ lf_funnel_was_automatic(const Funnel *funnel, int32 version, LeadStage from, Lea
 	Relation	rel = table_open(lf_own_tables()->rule, AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
 	Snapshot	snapshot = lf_fresh_snapshot();
-	ScanKeyData key;
-	SysScanDesc scan = begin_funnel_scan(rel, snapshot, funnel->funnel_id, &key);
+	SysScanDesc scan = begin_rule_scan(rel, snapshot, funnel->funnel_id, version);
 	HeapTuple	tuple;
 	bool		result = false;
 
@@ -1013,7 +1059,6 @@ lf_funnel_was_automatic(const Funnel *funnel, int32 version, LeadStage from, Lea
 		Datum		value = heap_getattr(tuple, RULE_FROM_STAGE, desc, &isnull);
 
 		result = !isnull && DatumGetLeadStage(value) == from &&
-			DatumGetInt32(lf_required_attribute(tuple, RULE_VERSION, desc)) == version &&
 			DatumGetLeadStage(lf_required_attribute(tuple, RULE_TO_STAGE, desc)) == to &&
 			DatumGetBool(lf_required_attribute(tuple, RULE_AUTOMATIC, desc));
 	}

@@ -112,22 +112,24 @@ typedef struct Funnel
 	NameData	notify_channel; /* empty: moves are not told */
 } Funnel;
 
-/* Relations of the extension's own, as known to this backend. */
+/* Relations of the extension's own, by their names, as known to this backend. */
 typedef struct OwnTables
 {
 	bool		valid;
 	Oid			schema;
 	Oid			funnel;
 	Oid			stage_map;
+	Oid			stage_map_pkey;
 	Oid			rule_version;
+	Oid			rule_version_pkey;
 	Oid			rule;
+	Oid			rule_move;
 	Oid			override_role;
+	Oid			override_role_pkey;
 	Oid			journal;
 	Oid			journal_lead_id;	/* indexes of the journal */
 	Oid			journal_lead_key;
 	Oid			journal_epoch;
-	Oid			lead_stage;		/* the types */
-	Oid			qualification;
 	Oid			delta;
 	Oid			delta_xid;
 	Oid			generation;
@@ -136,6 +138,8 @@ typedef struct OwnTables
 	Oid			stock_cell_generation;
 	Oid			flow_cell;
 	Oid			flow_cell_day;
+	Oid			lead_stage;		/* the types */
+	Oid			qualification;
 } OwnTables;
 
 extern void lf_funnel_init(void);
