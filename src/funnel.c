@@ -15,7 +15,8 @@
  *
  *	  Plain DML on our tables sends no invalidation, so whoever changes them
  *	  calls lf_funnel_invalidate(), which sends one for the lead table.  The
- *	  callback only marks; entries are never freed, since a caller may hold one.
+ *	  callback only marks, since a caller may hold the entry; what is marked
+ *	  goes when the transaction is over, for the table may be gone as well.
  *
  * IDENTIFICATION
  *	  src/funnel.c
@@ -96,6 +97,7 @@ enum
 };
 
 static HTAB *funnels = NULL;
+static bool has_invalid = false;	/* entries that may go */
 static OwnTables own_tables;
 
 typedef struct OwnRelation
@@ -149,6 +151,13 @@ is_own_relation(Oid relid)
 }
 
 static void
+mark_entry(Funnel *funnel)
+{
+	funnel->valid = false;
+	has_invalid = true;
+}
+
+static void
 mark_invalid(Datum arg, Oid relid)
 {
 	HASH_SEQ_STATUS status;
@@ -161,7 +170,7 @@ mark_invalid(Datum arg, Oid relid)
 	while ((funnel = hash_seq_search(&status)) != NULL)
 	{
 		if (!OidIsValid(relid) || funnel->relid == relid || funnel->root == relid)
-			funnel->valid = false;
+			mark_entry(funnel);
 	}
 }
 
@@ -943,7 +952,7 @@ lf_funnel_lookup(Oid relid)
 	}
 	PG_CATCH();
 	{
-		funnel->valid = false;
+		mark_entry(funnel);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -951,10 +960,30 @@ lf_funnel_lookup(Oid relid)
 	MemoryContextDelete(scratch);
 	if (!exists)
 	{
-		funnel->valid = false;
+		mark_entry(funnel);
 		return NULL;
 	}
 	return funnel;
+}
+
+void
+lf_funnel_forget(void)
+{
+	HASH_SEQ_STATUS status;
+	Funnel	   *funnel;
+
+	if (!has_invalid)
+		return;
+	has_invalid = false;
+	hash_seq_init(&status, funnels);
+	while ((funnel = hash_seq_search(&status)) != NULL)
+	{
+		if (funnel->valid)
+			continue;
+		if (funnel->cxt != NULL)
+			MemoryContextDelete(funnel->cxt);
+		hash_search(funnels, &funnel->relid, HASH_REMOVE, NULL);
+	}
 }
 
 Funnel *

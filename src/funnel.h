@@ -155,9 +155,12 @@ extern Datum lf_required_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc
 
 /*
  * The funnel of a table or partition; NULL if it has none.  The result lives
- * as long as the backend; its fields may change at the next call.
+ * as long as the transaction; its fields may change at the next call.
  */
 extern Funnel *lf_funnel_lookup(Oid relid);
+
+/* The transaction is over: frees what is out of date. */
+extern void lf_funnel_forget(void);
 
 /* By number or name; an error if there is none or it is detached. */
 extern Funnel *lf_funnel_by_id(int32 funnel_id);

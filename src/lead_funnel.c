@@ -106,6 +106,8 @@ at_transaction_event(XactEvent event, void *arg)
 			lf_notify_forget();
 			lf_stats_forget();
 			lf_track_forget();
+			/* last, for the others may know funnels */
+			lf_funnel_forget();
 			break;
 		default:
 			break;

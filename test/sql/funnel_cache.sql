@@ -24,6 +24,40 @@ INSERT INTO leads VALUES (1);
 SELECT * FROM reads();
 COMMIT;
 
+-- tables that are gone are forgotten, and those whose funnel has changed meanwhile are known anew
+CREATE TABLE parts (id int, stage lead_stage DEFAULT 'lead', day int, PRIMARY KEY (id, day)) PARTITION BY LIST (day);
+SELECT lead_funnel.attach('parts', 'stage', key_column => 'id');
+CREATE FUNCTION known() RETURNS bigint LANGUAGE sql RETURN
+    (SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'lead_funnel funnel');
+SELECT known() AS before;
+DO $$
+BEGIN
+    FOR i IN 1 .. 20 LOOP
+        EXECUTE format('CREATE TABLE parts%s PARTITION OF parts FOR VALUES IN (%s)', i, i);
+        EXECUTE format('INSERT INTO parts VALUES (%s, ''lead'', %s)', i, i);
+        COMMIT;
+        EXECUTE format('DROP TABLE parts%s', i);
+        COMMIT;
+    END LOOP;
+END
+$$;
+SELECT known() AS after;
+CREATE TABLE parts1 PARTITION OF parts FOR VALUES IN (1);
+CREATE TABLE parts2 PARTITION OF parts FOR VALUES IN (2);
+INSERT INTO parts VALUES (101, 'lead', 1), (102, 'lead', 2);
+SELECT known() AS partitions;
+SELECT lead_funnel.forbid('parts', 'lead', 'mql');
+UPDATE parts SET stage = 'mql' WHERE day = 1; -- fails
+UPDATE parts SET stage = 'mql' WHERE day = 2; -- fails
+UPDATE parts2 SET stage = 'sal'; -- fails
+BEGIN;
+DROP TABLE parts2;
+SAVEPOINT s;
+UPDATE parts SET stage = 'nurture';
+ROLLBACK;
+UPDATE parts SET stage = 'nurture';
+SELECT lead, from_stage, to_stage FROM lead_funnel.funnel_history WHERE funnel = 'parts' AND lead_id > 100 ORDER BY lead_id, move;
+
 SET client_min_messages = warning;
-SELECT lead_funnel.detach('leads', purge => true);
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{leads,parts}'::name[]) f;
 DROP SCHEMA fc CASCADE;
