@@ -18,6 +18,11 @@
  *	  callback only marks, since a caller may hold the entry; what is marked
  *	  goes when the transaction is over, for the table may be gone as well.
  *
+ *	  Changes of types need no callback.  What is compiled of a type is what it
+ *	  is a domain over, and whether it is an enum, which a type stays for its
+ *	  life; labels are looked up when they are needed.  A column that comes to
+ *	  have another type, or loses its own, is a change of the table.
+ *
  * IDENTIFICATION
  *	  src/funnel.c
  *
@@ -174,13 +179,6 @@ mark_invalid(Datum arg, Oid relid)
 	}
 }
 
-/* A type or enum label was changed: the compiled types may be wrong. */
-static void
-mark_all_invalid(Datum arg, int cacheid, uint32 hashvalue)
-{
-	mark_invalid(arg, InvalidOid);
-}
-
 void
 lf_funnel_init(void)
 {
@@ -193,7 +191,6 @@ lf_funnel_init(void)
 	funnels = hash_create("lead_funnel funnels", 16, &ctl,
 						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterRelcacheCallback(mark_invalid, (Datum) 0);
-	CacheRegisterSyscacheCallback(TYPEOID, mark_all_invalid, (Datum) 0);
 }
 
 /*

@@ -22,6 +22,16 @@ SET search_path = fc, public;
 BEGIN;
 INSERT INTO leads VALUES (1);
 SELECT * FROM reads();
+-- and none are read again for what another table or type has to do with
+CREATE TEMP TABLE fc_other (id int);
+CREATE TYPE fc_enum AS ENUM ('lead', 'mql');
+CREATE DOMAIN fc_domain AS text;
+INSERT INTO leads VALUES (2);
+SELECT * FROM reads();
+-- but for a change of the table
+ALTER TABLE leads ADD note text;
+INSERT INTO leads VALUES (3);
+SELECT * FROM reads();
 COMMIT;
 
 -- tables that are gone are forgotten, and those whose funnel has changed meanwhile are known anew
