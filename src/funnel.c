@@ -102,6 +102,7 @@ enum
 };
 
 static HTAB *funnels = NULL;
+static HTAB *roots = NULL;		/* tables that entries are partitions of */
 static bool has_invalid = false;	/* entries that may go */
 static OwnTables own_tables;
 
@@ -171,6 +172,14 @@ mark_invalid(Datum arg, Oid relid)
 	if (own_tables.valid && (!OidIsValid(relid) || is_own_relation(relid)))
 		own_tables.valid = false;
 
+	/* messages are many, and most are about tables that are no root */
+	if (OidIsValid(relid) && hash_search(roots, &relid, HASH_REMOVE, NULL) == NULL)
+	{
+		funnel = hash_search(funnels, &relid, HASH_FIND, NULL);
+		if (funnel != NULL)
+			mark_entry(funnel);
+		return;
+	}
 	hash_seq_init(&status, funnels);
 	while ((funnel = hash_seq_search(&status)) != NULL)
 	{
@@ -190,6 +199,9 @@ lf_funnel_init(void)
 									 ALLOCSET_SMALL_SIZES);
 	funnels = hash_create("lead_funnel funnels", 16, &ctl,
 						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ctl.entrysize = sizeof(Oid);
+	roots = hash_create("lead_funnel roots", 16, &ctl,
+						HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterRelcacheCallback(mark_invalid, (Datum) 0);
 }
 
@@ -882,12 +894,16 @@ static bool
 compile(Funnel *funnel)
 {
 	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
-	Snapshot	snapshot = lf_fresh_snapshot();
+	Snapshot	snapshot;
 	TupleDesc	desc = RelationGetDescr(rel);
 	HeapTuple	tuple;
 	bool		isnull;
 
 	funnel->root = partition_root(funnel->relid);
+	if (funnel->root != funnel->relid)
+		hash_search(roots, &funnel->root, HASH_ENTER, NULL);
+	/* after that, so that what it does not see is told to this entry */
+	snapshot = lf_fresh_snapshot();
 	tuple = find_funnel_tuple(snapshot, rel, funnel->root, NULL, 0);
 	if (tuple != NULL &&
 		strcmp(text_attribute(tuple, FUNNEL_STATUS, desc), "detached") != 0)
