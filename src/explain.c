@@ -323,6 +323,7 @@ due_call(FunctionCallInfo fcinfo, const char *name, HeapTupleHeader header)
 	DueCall    *call = fcinfo->flinfo->fn_extra;
 	Oid			type = HeapTupleHeaderGetTypeId(header);
 	int32		typmod = HeapTupleHeaderGetTypMod(header);
+	uint64		generation;
 	Funnel	   *funnel;
 	TupleDesc	desc;
 	MemoryContext previous;
@@ -334,6 +335,8 @@ due_call(FunctionCallInfo fcinfo, const char *name, HeapTupleHeader header)
 		namestrcmp(&call->name, name) == 0)
 		return call;
 	call->generation = 0;
+	/* taken first: what changes meanwhile must count */
+	generation = lf_score_generation;
 	if (call->cxt == NULL)
 		call->cxt = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "lead_funnel automatic moves", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextReset(call->cxt);
@@ -347,7 +350,7 @@ due_call(FunctionCallInfo fcinfo, const char *name, HeapTupleHeader header)
 	call->typmod = typmod;
 	namestrcpy(&call->name, name);
 	MemoryContextSwitchTo(previous);
-	call->generation = lf_score_generation;
+	call->generation = generation;
 	return call;
 }
 
