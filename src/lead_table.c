@@ -220,24 +220,26 @@ static void
 visit_rows(const Funnel *funnel, KeyScan *scan, const LeadKey **keys, int from, int to, KeyRowHandler handler, void *arg,
 		   MemoryContext cxt)
 {
-	MemoryContext previous = MemoryContextSwitchTo(cxt);
-
+	/* not in cxt: what the scan allocates on its way it keeps */
 	while (next_row(scan))
 	{
+		MemoryContext previous = MemoryContextSwitchTo(cxt);
 		LeadKey		key;
-		LeadState	state;
 		int			place;
 
-		MemoryContextReset(cxt);
 		lf_lead_key(funnel, scan->slot, &key);
 		place = place_of_key(keys, from, to, &key);
-		if (place < 0)
-			continue;
-		lf_lead_state(funnel, scan->slot, NULL, &state);
-		if (state.live)
-			handler(funnel, scan->slot, place, arg);
+		if (place >= 0)
+		{
+			LeadState	state;
+
+			lf_lead_state(funnel, scan->slot, NULL, &state);
+			if (state.live)
+				handler(funnel, scan->slot, place, arg);
+		}
+		MemoryContextSwitchTo(previous);
+		MemoryContextReset(cxt);
 	}
-	MemoryContextSwitchTo(previous);
 }
 
 void
