@@ -286,7 +286,6 @@ scan_table(Oid root, Snapshot snapshot, RowHandler handler, void *arg)
 		TableScanDesc scan;
 		TupleTableSlot *slot;
 		Funnel	   *funnel;
-		MemoryContext previous;
 
 		/* a table with inheritance children is attached without them */
 		if (get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION ||
@@ -300,14 +299,15 @@ scan_table(Oid root, Snapshot snapshot, RowHandler handler, void *arg)
 					 errmsg("table \"%s\" has no funnel", RelationGetRelationName(rel))));
 		scan = table_beginscan(rel, snapshot, 0, NULL);
 		slot = table_slot_create(rel, NULL);
-		previous = MemoryContextSwitchTo(cxt);
 		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 		{
+			MemoryContext previous = MemoryContextSwitchTo(cxt);
+
 			CHECK_FOR_INTERRUPTS();
 			handler(funnel, slot, arg);
+			MemoryContextSwitchTo(previous);
 			MemoryContextReset(cxt);
 		}
-		MemoryContextSwitchTo(previous);
 		ExecDropSingleTupleTableSlot(slot);
 		table_endscan(scan);
 		table_close(rel, AccessShareLock);
