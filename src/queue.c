@@ -132,6 +132,13 @@ hash_key(Oid root, const LeadKey *key)
 	return hash_combine(lf_key_hash(key), root);
 }
 
+static bool
+concerns_key(const Event *event, const LeadKey *key)
+{
+	return (event->has_old && lf_key_equal(&event->old_key, key)) ||
+		(event->has_new && lf_key_equal(&event->new_key, key));
+}
+
 static void
 index_event(HTAB *index, Event *event, const LeadKey *key)
 {
@@ -186,13 +193,18 @@ make_key_index(void)
 	return make_index("lead_funnel events by key", sizeof(KeyEntry));
 }
 
+static void index_queue(void);
+
 static VersionEntry *
 find_version(Oid root, const LeadKey *key, CommandId cmin, HASHACTION action)
 {
 	uint32		hash = hash_combine(hash_key(root, key), murmurhash32(cmin));
 	bool		found;
-	VersionEntry *entry = hash_search(queue.by_version, &hash, action, &found);
+	VersionEntry *entry;
 
+	if (queue.by_version == NULL)
+		index_queue();
+	entry = hash_search(queue.by_version, &hash, action, &found);
 	if (entry != NULL && !found)
 		entry->makers = entry->followers = NULL;
 	return entry;
@@ -314,10 +326,7 @@ visit_key(Oid root, const LeadKey *key, Visitor visitor, const void *arg)
 	{
 		Event	   *other = lfirst(cell);
 
-		if (other->root == root &&
-			((other->has_old && lf_key_equal(&other->old_key, key)) ||
-			 (other->has_new && lf_key_equal(&other->new_key, key))) &&
-			visitor(other, key, arg))
+		if (other->root == root && concerns_key(other, key) && visitor(other, key, arg))
 			return true;
 	}
 	return false;
@@ -345,8 +354,6 @@ next_maker(const Event *event, Event *last)
 
 		if (queue.count == 0)
 			return NULL;
-		if (queue.by_key == NULL)
-			index_queue();
 		entry = find_version(event->root, &event->old_key, event->old_cmin, HASH_FIND);
 		other = entry ? entry->makers : NULL;
 	}
@@ -600,8 +607,6 @@ find_follower(const Event *event)
 
 	if (!event->has_new || queue.nearly == 0)
 		return NULL;
-	if (queue.by_key == NULL)
-		index_queue();
 	entry = find_version(event->root, &event->new_key, event->new_cmin, HASH_FIND);
 	for (Event *other = entry ? entry->followers : NULL; other != NULL; other = other->next_follower)
 	{
@@ -889,9 +894,7 @@ key_waits_behind_kept(const Batch *batch, const Event *event, const LeadKey *key
 	{
 		const Event *other = lfirst(cell);
 
-		if (other->funnel_id == event->funnel_id &&
-			((other->has_old && lf_key_equal(&other->old_key, key)) ||
-			 (other->has_new && lf_key_equal(&other->new_key, key))))
+		if (other->funnel_id == event->funnel_id && concerns_key(other, key))
 			return true;
 	}
 	return false;
@@ -1153,9 +1156,8 @@ waits_behind_undue(const Event *event, const LeadKey *key)
 {
 	KeyEntry   *entry = find_key(event->root, key);
 
-	return entry != NULL && entry->undue_in == queue.flush && entry->undue->root == event->root &&
-		((entry->undue->has_old && lf_key_equal(&entry->undue->old_key, key)) ||
-		 (entry->undue->has_new && lf_key_equal(&entry->undue->new_key, key)));
+	return entry != NULL && entry->undue_in == queue.flush &&
+		entry->undue->root == event->root && concerns_key(entry->undue, key);
 }
 
 /* Whether one that belongs before it has to wait on.  All candidates before it have been looked at. */
