@@ -4,19 +4,23 @@
  *	  Events of leads: each once in the ledger, and in the lead's engagement.
  *
  * NOTES
- *	  An event goes to the ledger first: a unique index on funnel, external_id
- *	  and source lets it in once, as INSERT ... ON CONFLICT DO NOTHING would.
- *	  Then its points are added to the lead's column by an UPDATE of the
- *	  caller's, with whose rights, row security and triggers.  Addition is
- *	  order-free, so two sessions need not agree on more than the row's lock.
- *	  If the UPDATE fails, so does the transaction, and the event is not there.
+ *	  An event's points are added to the lead's column by an UPDATE of the
+ *	  caller's, with whose rights, row security and triggers.  Then it goes to
+ *	  the ledger: a unique index on funnel, external_id and source lets it in
+ *	  once, as INSERT ... ON CONFLICT DO NOTHING would.
+ *
+ *	  The events of a lead change under the lock of its row only, and this lock
+ *	  comes first: whoever has an event in the ledger that is not committed yet
+ *	  has the lead, too.  So two sessions that record the same events, in calls
+ *	  or transactions of several, wait for leads, and for nothing while they
+ *	  have what the other one wants.  An event that is there already changes
+ *	  nothing and locks nothing.
  *
  *	  What cannot be added is folded anew from the lead's events: the first
- *	  event of a lead, a deleted or corrected one, and one that takes another
- *	  one's place below a cap.  The lead's row is locked before that, and the
- *	  events are read with a snapshot that is newer than the lock.  So whoever
- *	  has an event in the ledger that this snapshot does not see has yet to add
- *	  it to the row, after us.
+ *	  event of a lead, a deleted or corrected one, one that takes another one's
+ *	  place below a cap, and one that somebody else has recorded while we
+ *	  waited for the lead.  The events are read with a snapshot that is newer
+ *	  than the lock.
  *
  *	  Events with a cap are counted under the lock of the lead, too: the first
  *	  max_count of a bucket count, by time, external_id and source, whatever
@@ -526,8 +530,9 @@ set_identity_keys(ScanKeyData *keys, int32 funnel_id, text *external_id, text *s
  * to insert one: waits for a session that is about to insert or delete it.
  */
 static bool
-is_recorded(Ledger *ledger, Relation index, int32 funnel_id, const Event *event)
+is_recorded(Ledger *ledger, int32 funnel_id, const Event *event)
 {
+	Relation	index = index_open(ledger->once, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(ledger->rel, NULL);
 	ScanKeyData keys[3];
 	int			nkeys = set_identity_keys(keys, funnel_id, event->external_id, event->source);
@@ -561,6 +566,7 @@ is_recorded(Ledger *ledger, Relation index, int32 funnel_id, const Event *event)
 			XactLockTableWait(wait_for, ledger->rel, &tid, XLTW_InsertIndex);
 	}
 	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
 	return found;
 }
 
@@ -658,15 +664,15 @@ insert_more_entries(Ledger *ledger, Relation lead, TupleTableSlot *slot)
 	insert_other_entries(ledger, slot);
 }
 
-/* Inserts the event unless it is there; false if so. */
+/* Inserts the event, which was not there a moment ago; false if it is now. */
 static bool
 insert_once(Ledger *ledger, int32 funnel_id, const Event *event)
 {
 	Relation	once = index_open(ledger->once, RowExclusiveLock);
 	Relation	lead = index_open(lead_index(ledger, &event->lead), RowExclusiveLock);
-	bool		inserted = false;
+	bool		inserted;
 
-	while (!inserted && !is_recorded(ledger, once, funnel_id, event))
+	do
 	{
 		TupleTableSlot *slot = event_slot(ledger, funnel_id, event);
 		uint32		token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
@@ -682,7 +688,7 @@ insert_once(Ledger *ledger, int32 funnel_id, const Event *event)
 		if (inserted)
 			insert_more_entries(ledger, lead, slot);
 		ExecDropSingleTupleTableSlot(slot);
-	}
+	} while (!inserted && !is_recorded(ledger, funnel_id, event));
 	index_close(lead, NoLock);
 	index_close(once, NoLock);
 	return inserted;
@@ -1132,29 +1138,32 @@ record(LedgerFunnel *f, Event *event)
 {
 	EngagementColumn *column = find_column(f, event->half_life);
 	Ledger		ledger = open_ledger();
-	bool		counts = true;
-	bool		inserted;
+	bool		inserted = false;
 
-	/*
-	 * what changes the lead's row locks it; for anything else it must be
-	 * locked first
-	 */
-	if (column == NULL || event->max_count > 0)
-		lock_lead(f, &event->lead);
-	if (event->max_count > 0)
-		counts = neighbours(&ledger, f->funnel_id, event, -1, event->max_count) < event->max_count;
-	inserted = insert_once(&ledger, f->funnel_id, event);
-	if (inserted && counts && column != NULL)
+	if (!is_recorded(&ledger, f->funnel_id, event))
 	{
-		Engagement	single;
+		bool		has_cap = event->max_count > 0;
+		bool		counts = column != NULL;
+		bool		is_added = false;
 
-		(void) lf_engagement_make(&single, event->points, event->happened_at, (uint32) event->half_life, NULL);
-		if (run(f, STATEMENT_ADD, column, &event->lead, &single) == 0)
+		if (has_cap)
 		{
-			/* the first of a lead */
 			lock_lead(f, &event->lead);
-			refold(f, &ledger, column, &event->lead);
+			counts &= neighbours(&ledger, f->funnel_id, event, -1, event->max_count) < event->max_count;
 		}
+		if (counts)
+		{
+			Engagement	single;
+
+			(void) lf_engagement_make(&single, event->points, event->happened_at, (uint32) event->half_life, NULL);
+			is_added = run(f, STATEMENT_ADD, column, &event->lead, &single) > 0;
+		}
+		if (!is_added && !has_cap)
+			lock_lead(f, &event->lead);
+		inserted = insert_once(&ledger, f->funnel_id, event);
+		/* the first of a lead, or one that was recorded while we waited */
+		if (counts && inserted != is_added)
+			refold(f, &ledger, column, &event->lead);
 	}
 
 	/*
