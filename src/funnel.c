@@ -73,13 +73,6 @@ enum
 	FUNNEL_ATTACHED_BY = FUNNEL_STAGE_COLUMN + LF_COLUMN_COUNT + 1
 };
 
-/* Columns of table rule_version. */
-enum
-{
-	RULE_VERSION_FUNNEL_ID = 1,
-	RULE_VERSION_VERSION
-};
-
 /* Columns of table rule. */
 enum
 {
@@ -439,24 +432,33 @@ begin_rule_scan(Relation rel, Snapshot snapshot, int32 funnel_id, int32 version)
 	return systable_beginscan(rel, lf_own_tables()->rule_move, true, snapshot, lengthof(keys), keys);
 }
 
-/* The newest version of the rules; 0 if there is none. */
-static int32
-newest_rules(Snapshot snapshot, int32 funnel_id)
+int32
+lf_greatest_number(Relation rel, Oid index_oid, int32 funnel_id, Snapshot snapshot)
 {
-	Relation	rel = table_open(lf_own_tables()->rule_version, AccessShareLock);
-	Relation	index = index_open(lf_own_tables()->rule_version_pkey, AccessShareLock);
+	Relation	index = index_open(index_oid, AccessShareLock);
+	AttrNumber	funnel_column = index->rd_index->indkey.values[0];
+	AttrNumber	number_column = index->rd_index->indkey.values[1];
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	int32		result = 0;
 
-	ScanKeyInit(&key, RULE_VERSION_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(funnel_id));
+	ScanKeyInit(&key, funnel_column, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(funnel_id));
 	scan = systable_beginscan_ordered(rel, index, snapshot, 1, &key);
 	tuple = systable_getnext_ordered(scan, BackwardScanDirection);
 	if (tuple != NULL)
-		result = DatumGetInt32(lf_required_attribute(tuple, RULE_VERSION_VERSION, RelationGetDescr(rel)));
+		result = DatumGetInt32(lf_required_attribute(tuple, number_column, RelationGetDescr(rel)));
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
+	return result;
+}
+
+static int32
+newest_rules(Snapshot snapshot, int32 funnel_id)
+{
+	Relation	rel = table_open(lf_own_tables()->rule_version, AccessShareLock);
+	int32		result = lf_greatest_number(rel, lf_own_tables()->rule_version_pkey, funnel_id, snapshot);
+
 	table_close(rel, AccessShareLock);
 	return result;
 }

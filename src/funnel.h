@@ -153,6 +153,9 @@ extern Oid	lf_own_relation(Oid schema, const char *name);
 extern Snapshot lf_fresh_snapshot(void);
 extern Datum lf_required_attribute(HeapTuple tuple, AttrNumber attnum, TupleDesc desc);
 
+/* The greatest number of a funnel in an index on funnel_id and a number; 0 if there is none. */
+extern int32 lf_greatest_number(Relation rel, Oid index_oid, int32 funnel_id, Snapshot snapshot);
+
 /*
  * The funnel of a table or partition; NULL if it has none.  The result lives
  * as long as the transaction; its fields may change at the next call.

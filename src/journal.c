@@ -872,24 +872,8 @@ int32
 lf_journal_epoch(int32 funnel_id, Snapshot snapshot)
 {
 	Relation	rel = table_open(lf_own_tables()->journal, AccessShareLock);
-	Relation	index = index_open(lf_own_tables()->journal_epoch, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	int32		result = 0;
+	int32		result = lf_greatest_number(rel, lf_own_tables()->journal_epoch, funnel_id, snapshot);
 
-	ScanKeyInit(&key, JOURNAL_FUNNEL_ID, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(funnel_id));
-	scan = systable_beginscan_ordered(rel, index, snapshot, 1, &key);
-	tuple = systable_getnext_ordered(scan, BackwardScanDirection);
-	if (tuple != NULL)
-	{
-		bool		isnull;
-
-		result = DatumGetInt32(heap_getattr(tuple, JOURNAL_EPOCH, RelationGetDescr(rel), &isnull));
-	}
-	systable_endscan_ordered(scan);
-	index_close(index, AccessShareLock);
 	table_close(rel, AccessShareLock);
 	return result;
 }
