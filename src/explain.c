@@ -222,9 +222,9 @@ emit_move(const Funnel *funnel, const Move *move, Explanation *e)
 	e->values[EXPLAIN_STAGE_RANK] = Int32GetDatum(move->to);
 	e->values[EXPLAIN_ALLOWED] = BoolGetDatum(allowed);
 	e->rows = 0;
-	if (rule->has_role)
+	if (rule->allowed_role != NULL)
 	{
-		Requirement requirement = {"role", GetUserNameFromId(GetUserId(), false), NameStr(rule->allowed_role),
+		Requirement requirement = {"role", GetUserNameFromId(GetUserId(), false), rule->allowed_role,
 		lf_rule_has_role(rule)};
 
 		e->breach = LF_BREACH_ROLE;

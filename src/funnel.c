@@ -782,7 +782,8 @@ copy_numeric(Funnel *funnel, HeapTuple tuple, AttrNumber attnum, TupleDesc desc)
 static Gate *
 compile_gate(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 {
-	Gate	   *gate = MemoryContextAllocZero(funnel->cxt, sizeof(Gate));
+	Gate		gate = {0};
+	Gate	   *result;
 	bool		isnull;
 	Datum		value = heap_getattr(tuple, RULE_REQUIRES, desc, &isnull);
 
@@ -797,21 +798,25 @@ compile_gate(Funnel *funnel, HeapTuple tuple, TupleDesc desc)
 		{
 			Qualification q = DatumGetQualification(elements[i]);
 
-			gate->requires[lf_qualification_check(q)] = q;
+			gate.requires[lf_qualification_check(q)] = q;
 		}
 	}
 	value = heap_getattr(tuple, RULE_MIN_CRITERIA, desc, &isnull);
-	gate->min_criteria = isnull ? 0 : DatumGetInt32(value);
+	gate.min_criteria = isnull ? 0 : DatumGetInt32(value);
 	value = heap_getattr(tuple, RULE_MIN_LEVEL, desc, &isnull);
-	gate->min_level = isnull ? LF_LEVEL_IDENTIFIED : DatumGetInt32(value);
-	gate->no_blockers = DatumGetBool(lf_required_attribute(tuple, RULE_NO_BLOCKERS, desc));
+	gate.min_level = isnull ? LF_LEVEL_IDENTIFIED : DatumGetInt32(value);
+	gate.no_blockers = DatumGetBool(lf_required_attribute(tuple, RULE_NO_BLOCKERS, desc));
 	value = heap_getattr(tuple, RULE_MIN_QUALIFICATION_SCORE, desc, &isnull);
-	gate->has_min_sum = !isnull;
+	gate.has_min_sum = !isnull;
 	if (!isnull)
-		gate->min_qualification_score = DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
-	gate->at_commit = strcmp(text_attribute(tuple, RULE_CHECK_AT, desc), "commit") == 0;
-	gate->min_score = copy_numeric(funnel, tuple, RULE_MIN_SCORE, desc);
-	return lf_gate_finish(gate) ? gate : NULL;
+		gate.min_qualification_score = DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
+	gate.at_commit = strcmp(text_attribute(tuple, RULE_CHECK_AT, desc), "commit") == 0;
+	gate.min_score = copy_numeric(funnel, tuple, RULE_MIN_SCORE, desc);
+	if (!lf_gate_finish(&gate))
+		return NULL;
+	result = MemoryContextAlloc(funnel->cxt, sizeof(Gate));
+	*result = gate;
+	return result;
 }
 
 /* The rule that a score reaches goes before the one that it falls to. */
@@ -858,9 +863,8 @@ compile_rules(Funnel *funnel, Snapshot snapshot)
 		rule->allowed = true;
 		rule->requires_reason = DatumGetBool(heap_getattr(tuple, RULE_REQUIRES_REASON, desc, &isnull));
 		value = heap_getattr(tuple, RULE_ALLOWED_ROLE, desc, &isnull);
-		rule->has_role = !isnull;
 		if (!isnull)
-			rule->allowed_role = *DatumGetName(value);
+			rule->allowed_role = MemoryContextStrdup(funnel->cxt, NameStr(*DatumGetName(value)));
 		rule->gate = compile_gate(funnel, tuple, desc);
 		rule->automatic = DatumGetBool(lf_required_attribute(tuple, RULE_AUTOMATIC, desc));
 		rule->below_score = copy_numeric(funnel, tuple, RULE_BELOW_SCORE, desc);

@@ -66,11 +66,11 @@ typedef struct Rule
 {
 	bool		allowed;
 	bool		requires_reason;
-	bool		has_role;
-	NameData	allowed_role;	/* by name, since it may not exist here */
-	const struct Gate *gate;	/* NULL: none */
 	bool		automatic;		/* the move is made when its conditions are
 								 * met */
+	const char *allowed_role;	/* by name, since it may not exist here; NULL:
+								 * any */
+	const struct Gate *gate;	/* NULL: none */
 	Numeric		below_score;	/* one of these conditions; NULL: none */
 } Rule;
 

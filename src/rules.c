@@ -56,7 +56,7 @@ lf_constraint_name(char breach)
 bool
 lf_rule_has_role(const Rule *rule)
 {
-	Oid			role = get_role_oid(NameStr(rule->allowed_role), true);
+	Oid			role = get_role_oid(rule->allowed_role, true);
 
 	return OidIsValid(role) && has_privs_of_role(GetUserId(), role);
 }
@@ -88,7 +88,7 @@ lf_judge(const Funnel *funnel, const Move *move)
 
 	if (rule == NULL)
 		return LF_BREACH_TRANSITION;
-	if (rule->has_role && !lf_rule_has_role(rule))
+	if (rule->allowed_role != NULL && !lf_rule_has_role(rule))
 		return LF_BREACH_ROLE;
 	if (rule->requires_reason && move->reason == NULL)
 		return LF_BREACH_REASON;
@@ -241,7 +241,7 @@ static void
 refuse_role(const Funnel *funnel, const Move *move, char *message)
 {
 	const Rule *rule = find_rule(funnel, move);
-	const char *role = NameStr(rule->allowed_role);
+	const char *role = rule->allowed_role;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
