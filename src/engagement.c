@@ -303,11 +303,11 @@ lf_engagement_make(Engagement *result, double points, TimestampTz at, uint32 hal
 }
 
 /*
- * lf_engagement_half_life converts an interval to a half-life in seconds,
+ * half_life_of_interval converts an interval to a half-life in seconds,
  * false after a soft error.
  */
-bool
-lf_engagement_half_life(uint32 *result, Interval *span, Node *escontext)
+static bool
+half_life_of_interval(uint32 *result, Interval *span, Node *escontext)
 {
 	int64		usecs;
 
@@ -557,7 +557,7 @@ parse(const char *s, int len, Node *escontext)
 	if (!lf_input(float8in, copy, escontext, &points) ||
 		!lf_input(timestamptz_in, at, escontext, &newest) ||
 		!lf_input(interval_in, slash, escontext, &span) ||
-		!lf_engagement_half_life(&half_life, DatumGetIntervalP(span), escontext))
+		!half_life_of_interval(&half_life, DatumGetIntervalP(span), escontext))
 		return NULL;
 
 	result = palloc(sizeof(Engagement));
@@ -671,7 +671,7 @@ get_event(FunctionCallInfo fcinfo, int first, Engagement *event)
 				 errmsg("points of an engagement need a half-life"),
 				 errhint("Give all three of points, time and half-life, or no points.")));
 
-	(void) lf_engagement_half_life(&half_life, PG_GETARG_INTERVAL_P(first + 2), NULL);
+	(void) half_life_of_interval(&half_life, PG_GETARG_INTERVAL_P(first + 2), NULL);
 	(void) lf_engagement_make(event, PG_GETARG_FLOAT8(first), PG_GETARG_TIMESTAMPTZ(first + 1), half_life, NULL);
 	return true;
 }

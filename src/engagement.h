@@ -79,7 +79,6 @@ typedef struct Engagement
 #define PG_RETURN_ENGAGEMENT_P(x) return EngagementPGetDatum(x)
 
 extern bool lf_engagement_make(Engagement *result, double points, TimestampTz at, uint32 half_life, Node *escontext);
-extern bool lf_engagement_half_life(uint32 *result, Interval *span, Node *escontext);
 extern void lf_engagement_add(Engagement *result, const Engagement *a, const Engagement *b, bool subtract);
 extern double lf_engagement_points_at(const Engagement *e, TimestampTz at);
 extern int	lf_engagement_cmp(const Engagement *a, const Engagement *b);

@@ -29,8 +29,8 @@
 /* How much of what cannot be read is shown. */
 #define LF_SHOWN_BYTES 60
 
-bool
-lf_evidence_has_qualification(const Funnel *funnel)
+static bool
+has_qualification(const Funnel *funnel)
 {
 	return funnel->binding != NULL || funnel->attnum[LF_COL_QUALIFICATION] != InvalidAttrNumber;
 }
@@ -44,7 +44,7 @@ lf_evidence_has_score(const Funnel *funnel)
 bool
 lf_evidence_is_read(const Funnel *funnel)
 {
-	return lf_evidence_has_qualification(funnel) || lf_evidence_has_score(funnel);
+	return has_qualification(funnel) || lf_evidence_has_score(funnel);
 }
 
 static void

@@ -72,8 +72,7 @@ typedef struct ScoreSource
 	ScoreCall	call;
 } ScoreSource;
 
-/* Whether the funnel knows where to find a qualification, or a score. */
-extern bool lf_evidence_has_qualification(const Funnel *funnel);
+/* Whether the funnel knows where to find a score. */
 extern bool lf_evidence_has_score(const Funnel *funnel);
 extern bool lf_evidence_is_read(const Funnel *funnel);
 

@@ -290,14 +290,6 @@ fold(int32 funnel_id, int64 appended)
 	return worth_it;
 }
 
-bool
-lf_fold_deltas(int32 funnel_id)
-{
-	(void) lock_statistics(funnel_id, true);
-	(void) lock_tables(true);
-	return fold(funnel_id, 0);
-}
-
 /*
  * Who commits must not wait for a fold: neither for another one, nor for a
  * DBA who has locked one of the tables.
@@ -312,11 +304,20 @@ PG_FUNCTION_INFO_V1(lf_fold);
 PG_FUNCTION_INFO_V1(lf_lock_statistics);
 PG_FUNCTION_INFO_V1(lf_snapshot);
 
-/* lead_funnel._fold(funnel_id) */
+/*
+ * lead_funnel._fold(funnel_id)
+ *
+ * Takes the deltas that all can see into a new generation; false if there are
+ * none.
+ */
 Datum
 lf_fold(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(lf_fold_deltas(PG_GETARG_INT32(0)));
+	int32		funnel_id = PG_GETARG_INT32(0);
+
+	(void) lock_statistics(funnel_id, true);
+	(void) lock_tables(true);
+	PG_RETURN_BOOL(fold(funnel_id, 0));
 }
 
 /* lead_funnel._lock_statistics(funnel_id) */

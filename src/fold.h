@@ -26,12 +26,10 @@
 /* One in so many folds takes the rows of its flow cells together. */
 #define LF_MERGE_EVERY 8
 
-/* Takes the deltas that all can see into a new generation, if there are any. */
-extern bool lf_fold_deltas(int32 funnel_id);
-
 /*
- * The same, if that is due and nobody is in the way.  The caller says how many
- * deltas its transaction has appended, as an idea of how many others do.
+ * Takes the deltas that all can see into a new generation, if that is due and
+ * nobody is in the way.  The caller says how many deltas its transaction has
+ * appended, as an idea of how many others do.
  */
 extern bool lf_fold_if_due(int32 funnel_id, int64 appended);
 

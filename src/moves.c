@@ -296,8 +296,9 @@ lf_moves_judge(const Funnel *funnel, Event *event)
 	handle_breach(funnel, event, &move, lf_judge(funnel, &move));
 }
 
-TimestampTz
-lf_moves_stamp(TimestampTz moment, const Funnel *funnel)
+/* A moment as the column since when a lead is in its stage can hold it. */
+static TimestampTz
+stamp_of_moment(TimestampTz moment, const Funnel *funnel)
 {
 	if (funnel->type[LF_COL_ENTERED] == TIMESTAMPOID)
 		return lf_moment_of_timestamp(lf_local_timestamp(moment, funnel->tz), funnel->tz);
@@ -322,7 +323,7 @@ effective_time(const Funnel *funnel, Event *event, const Lead *lead)
 		earliest = Max(earliest, is_live(funnel, lead) ? lead->last.entered_at : lead->last.effective_at);
 
 	/* what lf_stamp() fills in was not given */
-	if (given == lf_moves_stamp(GetCurrentTransactionStartTimestamp(), funnel))
+	if (given == stamp_of_moment(GetCurrentTransactionStartTimestamp(), funnel))
 		return now;
 	/* a day stands for any moment of it */
 	if (event->given_is_day && !TIMESTAMP_NOT_FINITE(given))

@@ -60,9 +60,6 @@ extern void lf_moves_all_out(int32 funnel_id, Oid relid, pg_tz *tz, char origin)
 extern void lf_moves_partition_out(Relation rel, char origin);
 extern void lf_moves_partition_in(Relation rel);
 
-/* A moment as the column since when a lead is in its stage can hold it. */
-extern TimestampTz lf_moves_stamp(TimestampTz moment, const Funnel *funnel);
-
 /* The last move of this transaction, until the next call; NULL if there was none. */
 typedef struct LastMove
 {

@@ -201,9 +201,9 @@ lf_qualification_make(int framework, const int *levels)
 	return from_fields(framework, fields);
 }
 
-/* lf_qualification_set returns q with another level of one criterion. */
-Qualification
-lf_qualification_set(Qualification q, int criterion, int level)
+/* with_level returns q with another level of one criterion. */
+static Qualification
+with_level(Qualification q, int criterion, int level)
 {
 	uint64		fields = q & LF_FIELDS_MASK;
 
@@ -837,7 +837,7 @@ set_level(FunctionCallInfo fcinfo, int level)
 	if (criterion < 0)
 		no_criterion(framework, name);
 
-	PG_RETURN_QUALIFICATION(lf_qualification_set(q, criterion, level));
+	PG_RETURN_QUALIFICATION(with_level(q, criterion, level));
 }
 
 PG_FUNCTION_INFO_V1(qualification_set_level);

@@ -171,7 +171,6 @@ extern bool lf_level_parse(const char *s, int len, int *level);
 
 /* Values */
 extern Qualification lf_qualification_make(int framework, const int *levels);
-extern Qualification lf_qualification_set(Qualification q, int criterion, int level);
 extern bool lf_qualification_parse(const char *s, int len, Qualification *q, Node *escontext);
 extern bool lf_qualification_from_jsonb(Jsonb *jb, Qualification *q, Node *escontext);
 extern bool lf_level_from_jsonb(const JsonbValue *v, int *level);
@@ -181,8 +180,6 @@ extern int	lf_qualification_check(Qualification q);
 /* Judgement (verdict.c); q is NULL where nothing is known */
 extern int	lf_qualification_count(Qualification q, int min_level);
 extern double lf_qualification_score(Qualification q);
-extern bool lf_qualification_blocked(Qualification q);
-extern void lf_qualification_append_missing(StringInfo buf, const Qualification *q, Qualification gate);
 
 /* What makes a qualification of what a CRM holds (bant.c); arguments as in SQL */
 extern PGDLLEXPORT Datum bant_evaluate(PG_FUNCTION_ARGS);

@@ -60,9 +60,9 @@ lf_qualification_count(Qualification q, int min_level)
 	return count;
 }
 
-/* lf_qualification_blocked tells whether a criterion was answered "no". */
-bool
-lf_qualification_blocked(Qualification q)
+/* is_blocked tells whether a criterion was answered "no". */
+static bool
+is_blocked(Qualification q)
 {
 	return lf_qualification_count(q, LF_LEVEL_NO) > lf_qualification_count(q, LF_LEVEL_IDENTIFIED);
 }
@@ -246,11 +246,11 @@ known_level(const Qualification *q, Qualification gate, int criterion)
 }
 
 /*
- * lf_qualification_append_missing writes what the gate still lacks, as one
+ * append_missing writes what the gate still lacks, as one
  * line, nothing if it is met.
  */
-void
-lf_qualification_append_missing(StringInfo buf, const Qualification *q, Qualification gate)
+static void
+append_missing(StringInfo buf, const Qualification *q, Qualification gate)
 {
 	int			framework = lf_qualification_check(gate);
 	const char *separator = "";
@@ -322,7 +322,7 @@ qualification_missing_text(PG_FUNCTION_ARGS)
 		lf_qualification_check(q);
 	}
 	initStringInfo(&buf);
-	lf_qualification_append_missing(&buf, PG_ARGISNULL(0) ? NULL : &q, PG_GETARG_QUALIFICATION(1));
+	append_missing(&buf, PG_ARGISNULL(0) ? NULL : &q, PG_GETARG_QUALIFICATION(1));
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(buf.data, buf.len));
 }
 
@@ -351,7 +351,7 @@ judge(const Qualification *q, Qualification gate, bool no_blockers)
 	}
 
 	/* a "no" of another framework is one, too */
-	if (no_blockers && q != NULL && lf_qualification_blocked(*q))
+	if (no_blockers && q != NULL && is_blocked(*q))
 		verdict = VERDICT_DISQUALIFIED;
 	return verdict;
 }
