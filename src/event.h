@@ -12,6 +12,7 @@
 #define LEAD_FUNNEL_EVENT_H
 
 #include "commands/trigger.h"
+#include "lib/ilist.h"
 
 #include "automatic.h"
 #include "lead_row.h"
@@ -43,8 +44,8 @@ typedef struct Event
 	Wait		wait;
 	bool		is_due;			/* as take_due() has found, */
 	uint64		candidate_in;	/* in this flush of the queue */
-	struct Event *next_maker;	/* lists of the index by version */
-	struct Event *next_follower;
+	dlist_node	as_maker;		/* in lists of the index by version */
+	dlist_node	as_follower;
 	bool		is_noted;		/* by settle.c */
 	bool		has_old;
 	bool		has_new;

@@ -120,8 +120,8 @@ typedef struct KeyEntry
 typedef struct VersionEntry
 {
 	uint32		hash;
-	Event	   *makers;
-	Event	   *followers;
+	dlist_head	makers;
+	dlist_head	followers;
 } VersionEntry;
 
 /* ---------- searching by key ---------- */
@@ -206,7 +206,10 @@ find_version(Oid root, const LeadKey *key, CommandId cmin, HASHACTION action)
 		index_queue();
 	entry = hash_search(queue.by_version, &hash, action, &found);
 	if (entry != NULL && !found)
-		entry->makers = entry->followers = NULL;
+	{
+		dlist_init(&entry->makers);
+		dlist_init(&entry->followers);
+	}
 	return entry;
 }
 
@@ -218,45 +221,34 @@ index_versions(Event *event)
 	if (event->has_new)
 	{
 		entry = find_version(event->root, &event->new_key, event->new_cmin, HASH_ENTER);
-		event->next_maker = entry->makers;
-		entry->makers = event;
+		dlist_push_head(&entry->makers, &event->as_maker);
 	}
 	if (event->has_old && event->old_is_ours)
 	{
 		entry = find_version(event->root, &event->old_key, event->old_cmin, HASH_ENTER);
-		event->next_follower = entry->followers;
-		entry->followers = event;
+		dlist_push_head(&entry->followers, &event->as_follower);
 	}
 }
 
 static void
 remove_if_empty(VersionEntry *entry)
 {
-	if (entry->makers == NULL && entry->followers == NULL)
+	if (dlist_is_empty(&entry->makers) && dlist_is_empty(&entry->followers))
 		(void) hash_search(queue.by_version, &entry->hash, HASH_REMOVE, NULL);
 }
 
 static void
 unindex_versions(Event *event)
 {
-	VersionEntry *entry;
-	Event	  **place;
-
 	if (event->has_new)
 	{
-		entry = find_version(event->root, &event->new_key, event->new_cmin, HASH_FIND);
-		for (place = &entry->makers; *place != event;)
-			place = &(*place)->next_maker;
-		*place = event->next_maker;
-		remove_if_empty(entry);
+		dlist_delete(&event->as_maker);
+		remove_if_empty(find_version(event->root, &event->new_key, event->new_cmin, HASH_FIND));
 	}
 	if (event->has_old && event->old_is_ours)
 	{
-		entry = find_version(event->root, &event->old_key, event->old_cmin, HASH_FIND);
-		for (place = &entry->followers; *place != event;)
-			place = &(*place)->next_follower;
-		*place = event->next_follower;
-		remove_if_empty(entry);
+		dlist_delete(&event->as_follower);
+		remove_if_empty(find_version(event->root, &event->old_key, event->old_cmin, HASH_FIND));
 	}
 }
 
@@ -340,28 +332,24 @@ visit_lead(const Event *event, Visitor visitor, const void *arg)
 		 visit_key(event->root, &event->new_key, visitor, arg) : false);
 }
 
-/* The next one, or the first, of the events in line that made the event's old version. */
+/* The next one after the last, or the first, of the events in line that made the event's old version. */
 static Event *
 next_maker(const Event *event, Event *last)
 {
-	Event	   *other;
+	VersionEntry *entry = queue.count > 0 ? find_version(event->root, &event->old_key, event->old_cmin, HASH_FIND) : NULL;
+	dlist_node *node;
 
-	if (last != NULL)
-		other = last->next_maker;
-	else
+	if (entry == NULL)
+		return NULL;
+	for (node = last ? last->as_maker.next : entry->makers.head.next; node != &entry->makers.head; node = node->next)
 	{
-		VersionEntry *entry;
+		Event	   *other = dlist_container(Event, as_maker, node);
 
-		if (queue.count == 0)
-			return NULL;
-		entry = find_version(event->root, &event->old_key, event->old_cmin, HASH_FIND);
-		other = entry ? entry->makers : NULL;
+		if (other != event && other->root == event->root && other->new_cmin == event->old_cmin &&
+			lf_key_equal(&other->new_key, &event->old_key))
+			return other;
 	}
-	while (other != NULL &&
-		   (other == event || other->root != event->root || other->new_cmin != event->old_cmin ||
-			!lf_key_equal(&other->new_key, &event->old_key)))
-		other = other->next_maker;
-	return other;
+	return NULL;
 }
 
 /* ---------- counting what waits ---------- */
@@ -604,12 +592,17 @@ static Event *
 find_follower(const Event *event)
 {
 	VersionEntry *entry;
+	dlist_iter	i;
 
 	if (!event->has_new || queue.nearly == 0)
 		return NULL;
 	entry = find_version(event->root, &event->new_key, event->new_cmin, HASH_FIND);
-	for (Event *other = entry ? entry->followers : NULL; other != NULL; other = other->next_follower)
+	if (entry == NULL)
+		return NULL;
+	dlist_foreach(i, &entry->followers)
 	{
+		Event	   *other = dlist_container(Event, as_follower, i.cur);
+
 		if (other->wait == WAIT_FOR_EARLIER && other->has_new && other->root == event->root &&
 			other->subid == event->subid && other->old_cmin == event->new_cmin &&
 			!lf_event_changes_key(other) && lf_key_equal(&other->old_key, &event->new_key))
