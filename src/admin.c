@@ -483,7 +483,7 @@ lf_mark(PG_FUNCTION_ARGS)
 
 	if (!lf_funnel_row_by_id(PG_GETARG_INT32(0), &row))
 		elog(ERROR, "funnel %d does not exist", PG_GETARG_INT32(0));
-	lf_moves_all_out(row.funnel_id, row.relation, row.tz,
+	lf_moves_all_out(row.funnel_id, row.relation, lf_funnel_row_zone(&row),
 					 strcmp(origin, "truncate") == 0 ? LF_ORIGIN_TRUNCATE : LF_ORIGIN_EXCLUDE);
 	PG_RETURN_VOID();
 }

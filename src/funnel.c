@@ -348,7 +348,7 @@ fill_funnel_row(HeapTuple tuple, TupleDesc desc, FunnelRow *row)
 	row->stage_column = *name_attribute(tuple, FUNNEL_STAGE_COLUMN, desc);
 	row->key_column = *name_attribute(tuple, FUNNEL_KEY_COLUMN, desc);
 	row->suspended = strcmp(text_attribute(tuple, FUNNEL_STATUS, desc), "suspended") == 0;
-	row->tz = lookup_zone(text_attribute(tuple, FUNNEL_TIMEZONE, desc), NameStr(row->name));
+	row->timezone = text_attribute(tuple, FUNNEL_TIMEZONE, desc);
 	read_notify_channel(tuple, desc, &row->notify_channel);
 }
 
@@ -395,6 +395,12 @@ bool
 lf_funnel_row_by_id(int32 funnel_id, FunnelRow *row)
 {
 	return find_funnel_row(InvalidOid, NULL, funnel_id, row);
+}
+
+pg_tz *
+lf_funnel_row_zone(const FunnelRow *row)
+{
+	return lookup_zone(row->timezone, NameStr(row->name));
 }
 
 bool

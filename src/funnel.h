@@ -192,7 +192,7 @@ typedef struct FunnelRow
 	NameData	stage_column;
 	NameData	key_column;
 	bool		suspended;
-	pg_tz	   *tz;
+	char	   *timezone;
 	NameData	notify_channel; /* empty: none */
 } FunnelRow;
 
@@ -200,6 +200,13 @@ extern void lf_funnel_row_by_name(const char *name, FunnelRow *row);	/* an error
 																		 * none */
 extern bool lf_funnel_row_by_relation(Oid relid, FunnelRow *row);	/* or a partition of it */
 extern bool lf_funnel_row_by_id(int32 funnel_id, FunnelRow *row);
+
+/*
+ * The time zone of its days.  An error if this server does not know it, as may
+ * be behind an upgrade of the operating system: so only who needs it asks, and
+ * alter_funnel() can name another one.
+ */
+extern pg_tz *lf_funnel_row_zone(const FunnelRow *row);
 
 /* Whether there is any funnel at all: DDL has nothing to check if not. */
 extern bool lf_any_funnel(void);

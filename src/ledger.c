@@ -153,7 +153,6 @@ typedef struct LedgerFunnel
 	struct LedgerFunnel *next_retired;	/* or at the end of the transaction */
 	int32		funnel_id;
 	Oid			relid;
-	pg_tz	   *tz;
 	char	   *zone;
 	NameData	key_column;
 	Oid			key_type;		/* base type */
@@ -371,7 +370,6 @@ read_funnel(const NameData *name)
 				 errmsg("the table of funnel \"%s\" or a column of it does not exist any more", NameStr(f->name))));
 	f->funnel_id = row.funnel_id;
 	f->relid = row.relation;
-	f->tz = row.tz;
 	f->key_column = row.key_column;
 	get_atttypetypmodcoll(row.relation, attnum, &type, &typmod, &collation);
 	if (OidIsValid(collation) && !get_collation_isdeterministic(collation))
@@ -382,7 +380,7 @@ read_funnel(const NameData *name)
 						   NameStr(row.key_column), get_rel_name(row.relation)),
 				 errhint("Give the column another collation, such as \"C\".")));
 	f->key_type = getBaseType(type);
-	f->zone = pstrdup(pg_get_timezone_name(row.tz));
+	f->zone = pstrdup(pg_get_timezone_name(lf_funnel_row_zone(&row)));
 	snapshot = lf_fresh_snapshot();
 	PushActiveSnapshot(snapshot);
 	read_rows(f, "funnel_model", f->funnel_id, snapshot, read_model);

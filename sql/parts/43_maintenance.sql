@@ -202,6 +202,17 @@ BEGIN
         PERFORM lead_funnel._flush();
     END IF;
 
+    -- as behind an upgrade of the operating system; nothing can be counted by day then
+    BEGIN
+        PERFORM now() AT TIME ZONE f.timezone;
+    EXCEPTION
+        WHEN invalid_parameter_value THEN
+            RETURN QUERY SELECT 'time zone is not known', NULL::text, 'a name of view pg_timezone_names'::text, f.timezone,
+                                format(CASE f.status WHEN 'detached' THEN 'SELECT lead_funnel.attach(%L, ..., timezone => ...);'
+                                       ELSE 'SELECT lead_funnel.alter_funnel(%L, timezone => ...);' END, f.name);
+            RETURN;
+    END;
+
     IF f.relation IS NULL AND f.status <> 'detached' THEN
         RETURN QUERY SELECT 'table is gone', NULL::text, NULL::text, NULL::text,
                             format('SELECT lead_funnel.detach(%L);', f.name);
@@ -256,7 +267,11 @@ BEGIN
                                     message, hint;
         END;
 
-        IF complaints = 0 THEN
+        IF pg_is_in_recovery() AND EXISTS (SELECT FROM lead_funnel._tree(f.relation) AS r (oid) JOIN pg_class AS c ON c.oid = r.oid
+                                           WHERE c.relpersistence = 'u') THEN
+            RETURN QUERY SELECT 'rows are not on this server', NULL::text, 'a logged table'::text, 'an unlogged one'::text,
+                                'Call verify() on the primary.'::text;
+        ELSIF complaints = 0 THEN
             BEGIN
                 RETURN QUERY
                 SELECT CASE WHEN d.copies > 1 THEN 'key is not unique'
@@ -322,11 +337,24 @@ CREATE FUNCTION lead_funnel._rebuild(funnel pg_catalog.name)
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
-#variable_conflict use_column
-DECLARE
-    f lead_funnel.funnel := lead_funnel._funnel_row(_rebuild.funnel, true);
 BEGIN
     PERFORM lead_funnel._require_read_committed('rebuild');
+    PERFORM lead_funnel._derive_statistics(_rebuild.funnel);
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._rebuild(pg_catalog.name) IS
+    'implementation of rebuild()';
+REVOKE ALL ON FUNCTION lead_funnel._rebuild(pg_catalog.name) FROM PUBLIC;
+
+CREATE FUNCTION lead_funnel._derive_statistics(funnel pg_catalog.name)
+    RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+#variable_conflict use_column
+DECLARE
+    f lead_funnel.funnel := lead_funnel._funnel_row(_derive_statistics.funnel, true);
+BEGIN
     PERFORM lead_funnel._flush();
     PERFORM lead_funnel._lock_statistics(f.funnel_id);
 
@@ -372,9 +400,9 @@ BEGIN
     FROM newest AS n;
 END
 $$;
-COMMENT ON FUNCTION lead_funnel._rebuild(pg_catalog.name) IS
-    'implementation of rebuild()';
-REVOKE ALL ON FUNCTION lead_funnel._rebuild(pg_catalog.name) FROM PUBLIC;
+COMMENT ON FUNCTION lead_funnel._derive_statistics(pg_catalog.name) IS
+    'statistics of a funnel from its journal, as the transaction sees it';
+REVOKE ALL ON FUNCTION lead_funnel._derive_statistics(pg_catalog.name) FROM PUBLIC;
 
 -- compact
 

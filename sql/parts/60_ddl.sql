@@ -370,6 +370,7 @@ CREATE FUNCTION lead_funnel._restored() RETURNS trigger
     AS $$
 DECLARE
     f record;
+    message text;
 BEGIN
     -- attach() has seen to it; to look into the journal of all funnels would take long
     IF lead_funnel._is_managing() THEN
@@ -384,7 +385,15 @@ BEGIN
           AND EXISTS (SELECT FROM lead_funnel.journal AS j WHERE j.funnel_id = o.funnel_id)
         ORDER BY o.funnel_id
     LOOP
-        PERFORM lead_funnel._rebuild(f.name);
+        -- an error would take the journal along, for which there may be no other copy
+        BEGIN
+            PERFORM lead_funnel._derive_statistics(f.name);
+        EXCEPTION
+            WHEN OTHERS THEN
+                GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
+                RAISE WARNING 'statistics of funnel "%" could not be derived from its journal: %', f.name, message
+                    USING HINT = format('When that is mended: SELECT lead_funnel.rebuild(%L);', f.name);
+        END;
     END LOOP;
     RETURN NULL;
 END

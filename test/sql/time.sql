@@ -153,6 +153,29 @@ SELECT count(*) FROM lead_funnel.lead_visits WHERE seconds < 0;
 SELECT count(*) FROM lead_funnel.funnel_daily WHERE funnel = 'z' AND stock < 0;
 SELECT * FROM check_funnel('z', 'SELECT id AS lead, stage FROM z');
 
+-- a zone that this server does not know, as behind an upgrade of the operating system: writes wait for another one
+RESET ROLE;
+UPDATE lead_funnel.funnel SET timezone = 'Mars/Olympus' WHERE name = 'z' RETURNING lead_funnel._invalidate(relation);
+SET ROLE regress_ti_owner;
+INSERT INTO z (id, stage) VALUES (31, 'lead');
+SELECT * FROM lead_funnel.verify('z');
+SELECT count(*) FROM lead_funnel.verify('t');
+BEGIN;
+SELECT lead_funnel.set_mode('z', 'observe'), lead_funnel.suspend('z');
+INSERT INTO z (id, stage) VALUES (31, 'lead');
+ROLLBACK;
+SELECT lead_funnel.rebuild('z');
+BEGIN;
+SELECT lead_funnel.suspend('z'), lead_funnel.alter_funnel('z', timezone => 'UTC'), lead_funnel.resume('z');
+SELECT * FROM lead_funnel.verify('z');
+ROLLBACK;
+SELECT lead_funnel.detach('z');
+ALTER TABLE z ADD COLUMN mars int;
+DROP TABLE z;
+SELECT lead_funnel.alter_funnel('z', timezone => 'America/New_York');
+INSERT INTO z (id, stage) VALUES (31, 'lead');
+SELECT * FROM lead_funnel.verify('z');
+
 SELECT lead_funnel.detach(f, purge => true) FROM unnest('{z,t,d,o}'::name[]) f;
 RESET ROLE;
 SET client_min_messages = warning;

@@ -263,6 +263,25 @@ new_database('single');
 quiet('pg_restore -1', 'pg_restore', '-1', conn('single'), "$dir/custom.dump");
 check_restored('single', 'single transaction');
 
+# where transactions are REPEATABLE READ; what is dumped with -C comes back to such a database
+$node->safe_psql('postgres', 'ALTER DATABASE ' . new_database('repeatable') . q{ SET default_transaction_isolation = 'repeatable read'});
+quiet('pg_restore, repeatable read', 'pg_restore', conn('repeatable'), "$dir/custom.dump");
+$node->safe_psql('postgres', 'ALTER DATABASE repeatable RESET ALL');
+check_restored('repeatable', 'repeatable read');
+
+# where the statistics cannot be derived, here since there is no room for it, the journal comes all the same
+$node->safe_psql(new_database('no_room'), 'CREATE EXTENSION lead_funnel');
+$node->safe_psql('no_room', q{
+	CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room'; END $$;
+	CREATE TRIGGER refuse BEFORE INSERT ON lead_funnel.flow_cell EXECUTE FUNCTION refuse()});
+my ($told, $warnings) = run_command([ 'pg_restore', '--verbose', conn('no_room'), "$dir/custom.dump" ]);
+like($warnings, qr/WARNING: +statistics of funnel "leads" could not be derived from its journal: no room.*HINT: .*lead_funnel\.rebuild\('leads'\)/s, 'no statistics: a warning');
+unlike($warnings, qr/error:/i, 'no statistics: no error');
+like(complaints('no_room'), qr/^leads: (flow|stock) of/m, 'no statistics: verify() says that they are missing');
+$node->safe_psql('no_room', 'DROP TRIGGER refuse ON lead_funnel.flow_cell; DROP FUNCTION refuse()');
+$node->safe_psql('no_room', 'SELECT lead_funnel.rebuild(' . funnel_literal($_) . ')') for @funnels;
+check_restored('no_room', 'no statistics');
+
 # directory, by two workers
 quiet('pg_dump -Fd -j2', 'pg_dump', conn('src'), '-Fd', '-j2', '-f', "$dir/directory");
 new_database('parallel');
