@@ -27,7 +27,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_enum.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -279,7 +278,7 @@ scan_table(Oid root, Snapshot snapshot, RowHandler handler, void *arg)
 
 	/* as every statement does, the parent first */
 	LockRelationOid(root, AccessShareLock);
-	relids = find_all_inheritors(root, AccessShareLock, NULL);
+	relids = lf_partition_tree(root, AccessShareLock);
 	foreach(cell, relids)
 	{
 		Relation	rel;
@@ -287,12 +286,13 @@ scan_table(Oid root, Snapshot snapshot, RowHandler handler, void *arg)
 		TupleTableSlot *slot;
 		Funnel	   *funnel;
 
-		/* a table with inheritance children is attached without them */
-		if (get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION ||
-			(lfirst_oid(cell) != root && !get_rel_relispartition(lfirst_oid(cell))))
+		if (get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
+			continue;
+		funnel = lf_funnel_lookup(lfirst_oid(cell));
+		/* detached while we waited for it */
+		if ((funnel == NULL || funnel->root != root) && lfirst_oid(cell) != root)
 			continue;
 		rel = table_open(lfirst_oid(cell), AccessShareLock);
-		funnel = lf_funnel_lookup(RelationGetRelid(rel));
 		if (funnel == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

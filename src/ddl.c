@@ -20,7 +20,6 @@
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
@@ -133,9 +132,9 @@ check_alter_table(AlterTableStmt *stmt)
 
 /* Calls the handler for the table, or for its partitions that have rows. */
 static void
-for_each_leaf(Oid relid, LOCKMODE lockmode, void (*handler) (Relation rel))
+for_each_leaf(Oid relid, Oid former_parent, void (*handler) (Relation rel, Funnel *funnel))
 {
-	List	   *relids = find_all_inheritors(relid, lockmode, NULL);
+	List	   *relids = lf_partition_tree(relid, AccessExclusiveLock);
 	ListCell   *cell;
 
 	foreach(cell, relids)
@@ -144,22 +143,23 @@ for_each_leaf(Oid relid, LOCKMODE lockmode, void (*handler) (Relation rel))
 
 		if (get_rel_relkind(lfirst_oid(cell)) != RELKIND_RELATION)
 			continue;
-		rel = table_open(lfirst_oid(cell), lockmode);
-		handler(rel);
+		rel = table_open(lfirst_oid(cell), NoLock);
+		handler(rel, OidIsValid(former_parent) ? lf_funnel_of_former_partition(lfirst_oid(cell), former_parent) :
+				lf_funnel_lookup(lfirst_oid(cell)));
 		table_close(rel, NoLock);
 	}
 }
 
 static void
-leads_leave(Relation rel)
+leads_leave(Relation rel, Funnel *funnel)
 {
-	lf_moves_partition_out(rel, LF_ORIGIN_RECONCILE);
+	lf_moves_partition_out(rel, funnel, LF_ORIGIN_RECONCILE);
 }
 
 static void
-leads_are_deleted(Relation rel)
+leads_are_deleted(Relation rel, Funnel *funnel)
 {
-	lf_moves_partition_out(rel, LF_ORIGIN_DELETE);
+	lf_moves_partition_out(rel, funnel, LF_ORIGIN_DELETE);
 }
 
 /*
@@ -223,33 +223,22 @@ before_drop(DropStmt *stmt)
 		lock_parent(relid);
 		/* while we waited, it may have been detached */
 		if (partition_of_funnel(name) == relid)
-			for_each_leaf(relid, AccessExclusiveLock, leads_are_deleted);
+			for_each_leaf(relid, InvalidOid, leads_are_deleted);
 	}
 }
 
-/* Its leads leave before it does; if it leaves concurrently, reconcile_tree() lets them go. */
+/* Its leads leave before it does; if it leaves concurrently, after_detach() lets them go. */
 static void
 before_detach(PartitionCmd *partition)
 {
 	Oid			relid = partition_of_funnel(partition->name);
 
 	/* the right that DETACH asks for */
-	if (!OidIsValid(relid) || !lf_owns_relation(get_partition_parent(relid, true), GetUserId()))
+	if (partition->concurrent || !OidIsValid(relid) || !lf_owns_relation(get_partition_parent(relid, true), GetUserId()))
 		return;
-	if (partition->concurrent)
-	{
-		if (IsolationUsesXactSnapshot())
-			ereport(ERROR,
-					(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-					 errmsg("partition \"%s\" of a lead table can only be detached concurrently if transactions are READ COMMITTED",
-							partition->name->relname),
-					 errdetail("The journal is compared with the table afterwards, which needs what is committed then."),
-					 errhint("SET default_transaction_isolation TO 'read committed' first, or detach it without CONCURRENTLY.")));
-		return;
-	}
 	lock_parent(relid);
 	if (partition_of_funnel(partition->name) == relid)
-		for_each_leaf(relid, AccessExclusiveLock, leads_leave);
+		for_each_leaf(relid, InvalidOid, leads_leave);
 }
 
 /* Which partition the statement attaches or detaches. */
@@ -404,18 +393,19 @@ after_rename(RenameStmt *stmt)
 	lf_call_as_owner("_column_renamed", 3, types, values);
 }
 
+/*
+ * A partition has left CONCURRENTLY.  That took transactions of its own, in
+ * which others wrote it; only now is it out, and locked, and its leads leave.
+ * No other lock is taken: it would come in the wrong order.
+ */
 static void
-reconcile_tree(RangeVar *relation)
+after_detach(RangeVar *parent, Oid relid)
 {
-	static const Oid types[] = {NAMEOID};
-	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
+	Oid			parent_relid = RangeVarGetRelid(parent, NoLock, true);
 	FunnelRow	row;
-	Datum		value;
 
-	if (!OidIsValid(relid) || !lf_funnel_row_by_relation(relid, &row) || row.suspended)
-		return;
-	value = NameGetDatum(&row.name);
-	lf_call_as_owner("_reconcile", 1, types, &value);
+	if (OidIsValid(parent_relid) && lf_funnel_row_by_relation(parent_relid, &row) && !row.suspended)
+		for_each_leaf(relid, parent_relid, leads_leave);
 }
 
 /* Triggers of the tree that the table belongs to, or has just left. */
@@ -449,11 +439,10 @@ after_partition_command(AlterTableStmt *stmt)
 			continue;
 		sync_triggers(relid);
 		if (cmd->subtype == AT_AttachPartition && OidIsValid(partition_of_funnel(name)))
-			for_each_leaf(relid, AccessExclusiveLock, lf_moves_partition_in);
+			for_each_leaf(relid, InvalidOid, lf_moves_partition_in);
 		else if (cmd->subtype == AT_DetachPartitionFinalize ||
 				 (cmd->subtype == AT_DetachPartition && castNode(PartitionCmd, cmd->def)->concurrent))
-			/* went on in transactions of its own: only now is it out */
-			reconcile_tree(stmt->relation);
+			after_detach(stmt->relation, relid);
 	}
 }
 

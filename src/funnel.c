@@ -33,9 +33,10 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
 #include "catalog/pg_enum.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -366,13 +367,58 @@ find_funnel_row(Oid relation, const char *name, int32 funnel_id, FunnelRow *row)
 	return tuple != NULL;
 }
 
-/* The top of the partition tree that the relation is in, or itself. */
+/* What the relation is a partition of, even if that is to end; invalid if nothing. */
+static Oid
+partition_parent(Oid relid)
+{
+	Relation	rel;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			result;
+
+	if (!get_rel_relispartition(relid))
+		return InvalidOid;
+	rel = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	result = tuple != NULL ? ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent : InvalidOid;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+/*
+ * The top of the partition tree that the relation is in, or itself.
+ *
+ * A partition that is being detached CONCURRENTLY, or whose detachment was cut
+ * short, is in until that is finished: those who have found it in the tree
+ * still write it.  get_partition_ancestors() leaves it out.
+ */
 static Oid
 partition_root(Oid relid)
 {
-	List	   *ancestors = get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
+	Oid			parent;
 
-	return ancestors != NIL ? llast_oid(ancestors) : relid;
+	while (OidIsValid(parent = partition_parent(relid)))
+		relid = parent;
+	return relid;
+}
+
+List *
+lf_partition_tree(Oid relid, LOCKMODE lockmode)
+{
+	List	   *result = list_make1_oid(relid);
+
+	for (int i = 0; i < list_length(result); i++)
+	{
+		Oid			member = list_nth_oid(result, i);
+
+		if (get_rel_relkind(member) == RELKIND_PARTITIONED_TABLE)
+			result = list_concat(result, find_inheritance_children_extended(member, false, lockmode, NULL, NULL));
+	}
+	return result;
 }
 
 bool
@@ -901,9 +947,9 @@ compile_overriders(Funnel *funnel, Snapshot snapshot)
 		namestrcpy(&funnel->overriders[funnel->noverriders++], lfirst(cell));
 }
 
-/* Fills the entry; returns false if the relation has no active funnel. */
+/* Fills the entry; returns false if the root has no active funnel. */
 static bool
-compile(Funnel *funnel)
+compile(Funnel *funnel, Oid root)
 {
 	Relation	rel = table_open(lf_own_tables()->funnel, AccessShareLock);
 	Snapshot	snapshot;
@@ -911,7 +957,7 @@ compile(Funnel *funnel)
 	HeapTuple	tuple;
 	bool		isnull;
 
-	funnel->root = partition_root(funnel->relid);
+	funnel->root = root;
 	if (funnel->root != funnel->relid)
 		hash_search(roots, &funnel->root, HASH_ENTER, NULL);
 	/* after that, so that what it does not see is told to this entry */
@@ -973,7 +1019,7 @@ lf_funnel_lookup(Oid relid)
 	funnel->valid = true;
 	PG_TRY();
 	{
-		exists = compile(funnel);
+		exists = compile(funnel, partition_root(relid));
 	}
 	PG_CATCH();
 	{
@@ -989,6 +1035,16 @@ lf_funnel_lookup(Oid relid)
 		return NULL;
 	}
 	return funnel;
+}
+
+Funnel *
+lf_funnel_of_former_partition(Oid relid, Oid former_parent)
+{
+	Funnel	   *funnel = palloc0(sizeof(Funnel));
+
+	funnel->relid = relid;
+	funnel->cxt = AllocSetContextCreate(CurrentMemoryContext, "lead_funnel former partition", ALLOCSET_SMALL_SIZES);
+	return compile(funnel, partition_root(former_parent)) ? funnel : NULL;
 }
 
 void

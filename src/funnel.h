@@ -162,12 +162,22 @@ extern int32 lf_greatest_number(Relation rel, Oid index_oid, int32 funnel_id, Sn
  */
 extern Funnel *lf_funnel_lookup(Oid relid);
 
+/* The same for a partition that has just left its parent; the result is the caller's. */
+extern Funnel *lf_funnel_of_former_partition(Oid relid, Oid former_parent);
+
 /* The transaction is over: frees what is out of date. */
 extern void lf_funnel_forget(void);
 
 /* By number or name; an error if there is none or it is detached. */
 extern Funnel *lf_funnel_by_id(int32 funnel_id);
 extern Funnel *lf_funnel_by_name(const char *name);
+
+/*
+ * The table, which is locked, and its partitions of all levels, which get
+ * locked; those that are being detached are in, as long as that is not done.
+ * Children by inheritance are not.
+ */
+extern List *lf_partition_tree(Oid relid, LOCKMODE lockmode);
 
 /* Makes every backend compile the funnels of the relation anew. */
 extern void lf_funnel_invalidate(Oid relid);

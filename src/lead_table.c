@@ -21,7 +21,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -161,7 +160,7 @@ count_rows(Oid root, const LeadKey *key, SnapshotData *dirty, TransactionId *rem
 	int			count = 0;
 	ListCell   *cell;
 
-	foreach(cell, find_all_inheritors(root, AccessShareLock, NULL))
+	foreach(cell, lf_partition_tree(root, AccessShareLock))
 	{
 		Funnel	   *funnel = lf_funnel_lookup(lfirst_oid(cell));
 		KeyScan		scan;
@@ -251,7 +250,7 @@ lf_table_visit_keys(Oid root, const LeadKey **keys, int count, KeyRowHandler han
 	/* a table that was dropped has none */
 	if (get_rel_relkind(root) == '\0')
 		return;
-	foreach(cell, find_all_inheritors(root, AccessShareLock, NULL))
+	foreach(cell, lf_partition_tree(root, AccessShareLock))
 	{
 		Funnel	   *funnel = lf_funnel_lookup(lfirst_oid(cell));
 		KeyScan		scan;

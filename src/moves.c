@@ -856,9 +856,8 @@ typedef void (*RowHandler) (JournalWriter *writer, Funnel *funnel, TupleTableSlo
 
 /* Calls the handler for each row of the partition. */
 static void
-scan_partition(Relation rel, RowHandler handler, char origin)
+scan_partition(Relation rel, Funnel *funnel, RowHandler handler, char origin)
 {
-	Funnel	   *funnel = lf_funnel_lookup(RelationGetRelid(rel));
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
@@ -913,9 +912,9 @@ take_out(JournalWriter *writer, Funnel *funnel, TupleTableSlot *slot, char origi
 }
 
 void
-lf_moves_partition_out(Relation rel, char origin)
+lf_moves_partition_out(Relation rel, Funnel *funnel, char origin)
 {
-	scan_partition(rel, take_out, origin);
+	scan_partition(rel, funnel, take_out, origin);
 }
 
 static void
@@ -940,7 +939,7 @@ take_in(JournalWriter *writer, Funnel *funnel, TupleTableSlot *slot, char origin
 }
 
 void
-lf_moves_partition_in(Relation rel)
+lf_moves_partition_in(Relation rel, Funnel *funnel)
 {
-	scan_partition(rel, take_in, LF_ORIGIN_RECONCILE);
+	scan_partition(rel, funnel, take_in, LF_ORIGIN_RECONCILE);
 }

@@ -57,8 +57,8 @@ extern void lf_moves_escalate(JournalWriter *writer, const Funnel *funnel, Lead 
 extern void lf_moves_all_out(int32 funnel_id, Oid relid, pg_tz *tz, char origin);
 
 /* The leads of one partition leave or enter, each with a row of its own. */
-extern void lf_moves_partition_out(Relation rel, char origin);
-extern void lf_moves_partition_in(Relation rel);
+extern void lf_moves_partition_out(Relation rel, Funnel *funnel, char origin);
+extern void lf_moves_partition_in(Relation rel, Funnel *funnel);
 
 /* The last move of this transaction, until the next call; NULL if there was none. */
 typedef struct LastMove

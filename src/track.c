@@ -444,7 +444,7 @@ lf_truncated(PG_FUNCTION_ARGS)
 	if (relid == funnel->root)
 		lf_moves_all_out(funnel->funnel_id, relid, funnel->tz, LF_ORIGIN_TRUNCATE);
 	else if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION)
-		lf_moves_partition_out(trigdata->tg_relation, LF_ORIGIN_TRUNCATE);
+		lf_moves_partition_out(trigdata->tg_relation, funnel, LF_ORIGIN_TRUNCATE);
 	/* else the partitions of the partition have triggers of their own */
 	return PointerGetDatum(NULL);
 }

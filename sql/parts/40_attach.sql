@@ -714,12 +714,20 @@ CREATE FUNCTION lead_funnel._tree(relation pg_catalog.regclass)
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT relation
-    UNION
-    SELECT p.relid FROM pg_partition_tree(relation) AS p
+    -- pg_partition_tree() leaves out partitions that are being detached, and locks the others
+    WITH RECURSIVE tree (relid) AS (
+        SELECT relation::oid
+        UNION ALL
+        SELECT i.inhrelid
+        FROM tree AS t
+        JOIN pg_class AS p ON p.oid = t.relid AND p.relkind = 'p'
+        JOIN pg_inherits AS i ON i.inhparent = t.relid
+        JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind <> 'I'
+    )
+    SELECT t.relid::regclass FROM tree AS t
 $$;
 COMMENT ON FUNCTION lead_funnel._tree(pg_catalog.regclass) IS
-    'the table and its partitions of all levels';
+    'the table and its partitions of all levels, those included that are being detached';
 
 CREATE FUNCTION lead_funnel._own_triggers(relation pg_catalog.regclass)
     RETURNS TABLE (tgrelid pg_catalog.regclass, tgname pg_catalog.name, tgenabled "char", is_clone pg_catalog.bool)

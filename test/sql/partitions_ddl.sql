@@ -28,7 +28,6 @@ INSERT INTO l VALUES (1, 'a', 'mql'), (2, 'b', 'mql'), (3, 'b', 'sal');
 SET default_transaction_isolation = 'repeatable read';
 ALTER TABLE l DETACH PARTITION l2 CONCURRENTLY;
 RESET default_transaction_isolation;
-ALTER TABLE l DETACH PARTITION l2 CONCURRENTLY;
 SELECT * FROM moves ORDER BY lead;
 SELECT * FROM l_check();
 UPDATE l2 SET status = 'anything' WHERE id = 3;
