@@ -40,6 +40,7 @@
 
 PG_FUNCTION_INFO_V1(lf_ddl_start);
 PG_FUNCTION_INFO_V1(lf_ddl_end);
+PG_FUNCTION_INFO_V1(lf_partition_goes);
 
 /* The working funnel of the table, or of the one that it is a partition of. */
 static Funnel *
@@ -172,17 +173,21 @@ lock_parent(Oid relid)
 	LockRelationOid(get_partition_parent(relid, true), AccessExclusiveLock);
 }
 
+static bool
+is_in_funnel(Oid partition)
+{
+	FunnelRow	row;
+
+	return get_rel_relispartition(partition) && lf_funnel_row_by_relation(partition, &row) && !row.suspended;
+}
+
 /* The partition of a working funnel that the name stands for; else invalid. */
 static Oid
 partition_of_funnel(RangeVar *relation)
 {
 	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
-	FunnelRow	row;
 
-	if (!OidIsValid(relid) || !get_rel_relispartition(relid) ||
-		!lf_funnel_row_by_relation(relid, &row) || row.suspended)
-		return InvalidOid;
-	return relid;
+	return OidIsValid(relid) && is_in_funnel(relid) ? relid : InvalidOid;
 }
 
 /* The history belongs to who owned the table last, by the name that the role has now. */
@@ -272,9 +277,9 @@ before_partition_command(AlterTableStmt *stmt)
 	}
 }
 
-/* Extensions, schemas or owners of which something is to be dropped: ours, perhaps. */
+/* Extensions, schemas or owners of which something is to be dropped: of ours, perhaps. */
 static void
-before_drop_extension(Node *parsetree, List *names, DropBehavior behavior)
+before_drop_many(Node *parsetree, List *names, DropBehavior behavior)
 {
 	static const Oid types[] = {TEXTOID, TEXTARRAYOID, BOOLOID};
 	Datum	   *elements = palloc(list_length(names) * sizeof(Datum));
@@ -293,6 +298,23 @@ before_drop_extension(Node *parsetree, List *names, DropBehavior behavior)
 	values[1] = PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 	values[2] = BoolGetDatum(behavior == DROP_CASCADE);
 	lf_call_as_owner("_before_drop_extension", 3, types, values);
+	if (lf_any_funnel())
+		lf_call_as_owner("_before_drop_partitions", 3, types, values);
+}
+
+/* lead_funnel._partition_goes(relation): is about to be dropped, with others */
+Datum
+lf_partition_goes(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+
+	if (is_in_funnel(relid))
+	{
+		lock_parent(relid);
+		if (is_in_funnel(relid))
+			for_each_leaf(relid, InvalidOid, leads_are_deleted);
+	}
+	PG_RETURN_VOID();
 }
 
 /*
@@ -348,7 +370,7 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 	{
 		DropOwnedStmt *stmt = (DropOwnedStmt *) data->parsetree;
 
-		before_drop_extension(data->parsetree, stmt->roles, stmt->behavior);
+		before_drop_many(data->parsetree, stmt->roles, stmt->behavior);
 		PG_RETURN_NULL();
 	}
 	if (IsA(data->parsetree, DropStmt))
@@ -357,7 +379,7 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 
 		if (stmt->removeType == OBJECT_EXTENSION || stmt->removeType == OBJECT_SCHEMA)
 		{
-			before_drop_extension(data->parsetree, stmt->objects, stmt->behavior);
+			before_drop_many(data->parsetree, stmt->objects, stmt->behavior);
 			PG_RETURN_NULL();
 		}
 	}

@@ -239,6 +239,54 @@ COMMENT ON FUNCTION lead_funnel._before_drop_extension(text, text[], boolean) IS
     'error or warning if columns would go with the types of the extension';
 REVOKE ALL ON FUNCTION lead_funnel._before_drop_extension(text, text[], boolean) FROM PUBLIC;
 
+CREATE FUNCTION lead_funnel._partition_goes(relation regclass) RETURNS void
+    LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lf_partition_goes';
+COMMENT ON FUNCTION lead_funnel._partition_goes(regclass) IS 'the leads of a partition that is about to be dropped leave';
+REVOKE ALL ON FUNCTION lead_funnel._partition_goes(regclass) FROM PUBLIC;
+
+-- Before the statement locks the partitions: their parents come first. Who
+-- may not drop is told so by the server.
+CREATE FUNCTION lead_funnel._before_drop_partitions(command text, names text[], is_cascade boolean) RETURNS void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    p record;
+BEGIN
+    FOR p IN
+        WITH RECURSIVE gone (classid, objid) AS (
+            (SELECT 'pg_namespace'::regclass::oid, n.oid
+             FROM pg_namespace AS n
+             WHERE command = 'DROP SCHEMA' AND n.nspname = ANY (names) AND pg_has_role(lead_funnel._caller(), n.nspowner, 'USAGE')
+             UNION
+             SELECT s.classid, s.objid
+             FROM pg_roles AS o
+             JOIN pg_shdepend AS s ON s.refclassid = 'pg_authid'::regclass AND s.refobjid = o.oid AND s.deptype = 'o'
+                                   AND s.dbid = (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database())
+             WHERE command = 'DROP OWNED' AND o.rolname = ANY (names) AND pg_has_role(lead_funnel._caller(), o.oid, 'USAGE'))
+            UNION
+            -- a column that goes does not take its table along
+            SELECT d.classid, d.objid
+            FROM gone AS g
+            JOIN pg_depend AS d ON d.refclassid = g.classid AND d.refobjid = g.objid AND d.objsubid = 0
+            WHERE is_cascade
+        )
+        SELECT r.oid
+        FROM gone AS g
+        JOIN pg_class AS r ON r.oid = g.objid AND r.relispartition AND r.relkind IN ('r', 'p')
+        JOIN pg_inherits AS i ON i.inhrelid = r.oid
+        WHERE g.classid = 'pg_class'::regclass
+          AND NOT EXISTS (SELECT FROM gone AS o WHERE o.classid = 'pg_class'::regclass AND o.objid = i.inhparent)
+        ORDER BY i.inhparent, r.oid
+    LOOP
+        PERFORM lead_funnel._partition_goes(p.oid);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._before_drop_partitions(text, text[], boolean) IS
+    'the leads leave of partitions that DROP SCHEMA or DROP OWNED is about to drop';
+REVOKE ALL ON FUNCTION lead_funnel._before_drop_partitions(text, text[], boolean) FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel.ddl_start() RETURNS event_trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'lf_ddl_start';
 COMMENT ON FUNCTION lead_funnel.ddl_start() IS 'refusal of DDL that would break a funnel';
@@ -315,8 +363,8 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- partitions went with their rows; ddl_start() has seen to those that DROP TABLE names
-    IF tg_tag <> 'DROP TABLE' AND EXISTS (
+    -- partitions went with their rows; ddl_start() has seen to what it could foresee
+    IF tg_tag NOT IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') AND EXISTS (
                SELECT
                FROM pg_event_trigger_dropped_objects() AS x
                WHERE x.object_type = 'trigger' AND x.address_names[3] = 'lead_funnel_flush'
