@@ -194,18 +194,6 @@ worthwhile(const Generation *old)
 }
 
 /*
- * Whether so many deltas may have come since the last fold, as the transaction
- * ids tell that have been given since: to look at them costs more.
- */
-static bool
-may_be_due(const Generation *old, int64 appended)
-{
-	uint64		transactions = U64FromFullTransactionId(ReadNextFullTransactionId()) - old->xmax;
-
-	return old->number == 0 || transactions >= (uint64) (worthwhile(old) / Max(appended, 1));
-}
-
-/*
  * Whether to count the deltas now.  A commit does so with such a chance that
  * it happens about LF_LOOKS times from one fold to the next: to count them has
  * to pass them all.  LF_LOOK_EVERY has thinned the commits out already.
@@ -223,7 +211,7 @@ is_due(int32 funnel_id, Snapshot snapshot, const Generation *old, int64 appended
 {
 	Reading		counting = {.funnel_id = funnel_id,.snapshot = snapshot,.skip = GetTopFullTransactionIdIfAny()};
 
-	if (!may_be_due(old, appended) || !draw_look(old, appended))
+	if (!draw_look(old, appended))
 		return false;
 	lf_read_tail(&counting, old);
 	return counting.deltas >= worthwhile(old);

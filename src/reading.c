@@ -130,6 +130,8 @@ typedef struct Range
 	AttrNumber	second;
 	StrategyNumber strategy;
 	RegProcedure compare;
+	RegProcedure compare_end;	/* of an end that is not in it; or invalid */
+	Datum		end;
 } Range;
 
 static void
@@ -138,13 +140,16 @@ read_range(Reading *reading, const Range *range, Datum value, AddRow add)
 	TupleDesc	desc = RelationGetDescr(range->rel);
 	Datum	   *values = palloc(desc->natts * sizeof(Datum));
 	bool	   *nulls = palloc(desc->natts * sizeof(bool));
-	ScanKeyData keys[2];
+	ScanKeyData keys[3];
+	int			nkeys = 2;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
 	ScanKeyInit(&keys[0], range->funnel_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(reading->funnel_id));
 	ScanKeyInit(&keys[1], range->second, range->strategy, range->compare, value);
-	scan = systable_beginscan_ordered(range->rel, range->index, reading->snapshot, 2, keys);
+	if (RegProcedureIsValid(range->compare_end))
+		ScanKeyInit(&keys[nkeys++], range->second, BTLessStrategyNumber, range->compare_end, range->end);
+	scan = systable_beginscan_ordered(range->rel, range->index, reading->snapshot, nkeys, keys);
 	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -314,6 +319,19 @@ add_delta(Reading *reading, HeapTuple tuple, const Datum *values, const bool *nu
 		add_side(reading, &key, stage, leads, packed(values[DELTA_VALUE_IN - 1]), 1);
 }
 
+/* The transaction id of a snapshot with its epoch; it is not in the future. */
+static uint64
+full_xid(TransactionId xid)
+{
+	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
+
+	return next - (uint32) ((uint32) next - xid);
+}
+
+/*
+ * What has come behind the snapshot is not even looked at: a transaction that
+ * reads for hours beside busy writers would have to pass all of it.
+ */
 void
 lf_read_tail(Reading *reading, const Generation *generation)
 {
@@ -323,14 +341,20 @@ lf_read_tail(Reading *reading, const Generation *generation)
 		.funnel_id = DELTA_FUNNEL_ID,.second = DELTA_XID,
 		.strategy = BTEqualStrategyNumber,.compare = F_XID8EQ
 	};
+	FullTransactionId own = GetTopFullTransactionIdIfAny();
+	uint64		end = full_xid(reading->snapshot->xmax);
 
 	for (int i = 0; i < generation->nxip; i++)
 	{
 		if (generation->xip[i] < generation->xmax)
 			read_range(reading, &range, FullTransactionIdGetDatum(FullTransactionIdFromU64(generation->xip[i])), add_delta);
 	}
+	if (FullTransactionIdIsValid(own) && U64FromFullTransactionId(own) >= Max(generation->xmax, end))
+		read_range(reading, &range, FullTransactionIdGetDatum(own), add_delta);
 	range.strategy = BTGreaterEqualStrategyNumber;
 	range.compare = F_XID8GE;
+	range.compare_end = F_XID8LT;
+	range.end = FullTransactionIdGetDatum(FullTransactionIdFromU64(end));
 	read_range(reading, &range, FullTransactionIdGetDatum(FullTransactionIdFromU64(generation->xmax)), add_delta);
 	end_range(&range);
 }

@@ -156,6 +156,9 @@ COMMENT ON TABLE lead_funnel.journal IS 'one row per move, entry, exit or change
 -- Statistics.  Writers append to delta; a fold appends a new generation of
 -- stock cells and adds to the flow cells.  A reader takes the newest
 -- generation that it sees and the deltas that the fold did not see.
+-- The four tables of the statistics grow and shrink all the time: to give their
+-- space back would make all writers wait for VACUUM.
+
 CREATE TABLE lead_funnel.delta (
     xid         xid8 NOT NULL,                  -- top-level transaction
     funnel_id   integer NOT NULL,
@@ -171,7 +174,7 @@ CREATE TABLE lead_funnel.delta (
     owner       text,
     segment     text,
     currency    text
-);
+) WITH (vacuum_truncate = off);
 CREATE INDEX delta_xid ON lead_funnel.delta (funnel_id, xid);
 ALTER TABLE lead_funnel.delta REPLICA IDENTITY FULL;
 COMMENT ON TABLE lead_funnel.delta IS 'changes of the statistics that no fold has taken in yet';
@@ -183,7 +186,7 @@ CREATE TABLE lead_funnel.generation (
     cells       bigint NOT NULL,
     folded_at   timestamptz NOT NULL,
     PRIMARY KEY (funnel_id, generation)
-);
+) WITH (vacuum_truncate = off);
 COMMENT ON TABLE lead_funnel.generation IS 'one row per fold of the statistics; the newest counts';
 
 CREATE TABLE lead_funnel.stock_cell (
@@ -197,7 +200,7 @@ CREATE TABLE lead_funnel.stock_cell (
     owner       text,
     segment     text,
     currency    text
-);
+) WITH (vacuum_truncate = off);
 CREATE INDEX stock_cell_generation ON lead_funnel.stock_cell (funnel_id, generation);
 ALTER TABLE lead_funnel.stock_cell REPLICA IDENTITY FULL;
 COMMENT ON TABLE lead_funnel.stock_cell IS 'leads per stage and dimensions as of a generation';
@@ -218,7 +221,7 @@ CREATE TABLE lead_funnel.flow_cell (
     owner             text,
     segment           text,
     currency          text
-);
+) WITH (vacuum_truncate = off);
 CREATE INDEX flow_cell_day ON lead_funnel.flow_cell (funnel_id, day);
 ALTER TABLE lead_funnel.flow_cell REPLICA IDENTITY FULL;
 COMMENT ON TABLE lead_funnel.flow_cell IS 'entries, exits and adjustments per day, stage and dimensions, of all folds; several rows may stand for one cell';
