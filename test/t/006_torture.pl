@@ -237,11 +237,16 @@ for my $round ($first .. $first + $rounds - 1)
 	my %states;
 	$states{$1}++ while $log =~ /\] (\w{5}) (?:ERROR|FATAL|PANIC):/g;
 	note join ', ', map { "$_: $states{$_}" } sort keys %states;
-	# where a key is deferrable, two who take it find each other at the end of their statements, and wait: so they would without a funnel
-	my @deferrable = map { $_->{name} } grep { $_->{unique} eq 'deferrable' } @tables;
-	my $deferred = grep { my $index = $_; grep { $index =~ /^${_}_(?:\w+_)?pkey$/ } @deferrable }
-	  $log =~ /\] 40P01 CONTEXT:  while inserting index tuple \([\d,]+\) in relation "(\w+)"/g;
-	delete $states{'40P01'} if $deferred && $deferred == $states{'40P01'};
+	# where no index makes a key unique at once, two who take it find each other at the end of their statements, and wait: so
+	# they would with a deferrable constraint and without a funnel
+	my @late = map { $_->{name} } grep { $_->{unique} ne 'key' } @tables;
+	my $late = 0;
+	while ($log =~ /\] 40P01 DETAIL:  (.*?)\n\S+ \S+ \S+ \[/sg)
+	{
+		my @statements = $1 =~ /^\tProcess \d+: (.*)/mg;
+		$late++ if @statements == grep { my $statement = $_; grep { $statement =~ /\b\Q$_\E\b/ } @late } @statements;
+	}
+	delete $states{'40P01'} if $late && $late == $states{'40P01'};
 	# DDL may alter a column of the table while a partition is detached, which then does not fit any more
 	my $misfits = () = $log =~ /\] 42804 ERROR:  child table "\w+" has different type for column/g;
 	delete $states{'42804'} if $misfits && $misfits == $states{'42804'};
