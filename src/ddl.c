@@ -135,10 +135,10 @@ check_alter_table(AlterTableStmt *stmt)
 static void
 for_each_leaf(Oid relid, Oid former_parent, void (*handler) (Relation rel, Funnel *funnel))
 {
-	List	   *relids = lf_partition_tree(relid, AccessExclusiveLock);
 	ListCell   *cell;
 
-	foreach(cell, relids)
+	LockRelationOid(relid, AccessExclusiveLock);
+	foreach(cell, lf_partition_tree(relid, AccessExclusiveLock))
 	{
 		Relation	rel;
 

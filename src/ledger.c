@@ -4,23 +4,23 @@
  *	  Events of leads: each once in the ledger, and in the lead's engagement.
  *
  * NOTES
- *	  An event's points are added to the lead's column by an UPDATE of the
- *	  caller's, with whose rights, row security and triggers.  Then it goes to
- *	  the ledger: a unique index on funnel, external_id and source lets it in
- *	  once, as INSERT ... ON CONFLICT DO NOTHING would.
+ *	  An event goes to the ledger first: a unique index on funnel, external_id
+ *	  and source lets it in once, as INSERT ... ON CONFLICT DO NOTHING would.
+ *	  Then its points are added to the lead's column by an UPDATE of the
+ *	  caller's, with whose rights, row security and triggers, which may record
+ *	  and delete events of the lead themselves.
  *
  *	  The events of a lead change under the lock of its row only, and this lock
- *	  comes first: whoever has an event in the ledger that is not committed yet
- *	  has the lead, too.  So two sessions that record the same events, in calls
- *	  or transactions of several, wait for leads, and for nothing while they
- *	  have what the other one wants.  An event that is there already changes
- *	  nothing and locks nothing.
+ *	  comes before all else: whoever has an event in the ledger that is not
+ *	  committed yet has the lead, too.  So two sessions that record the same
+ *	  events, in calls or transactions of several, wait for leads, and for
+ *	  nothing while they have what the other one wants.  An event that is there
+ *	  already changes nothing and locks nothing.
  *
  *	  What cannot be added is folded anew from the lead's events: the first
- *	  event of a lead, a deleted or corrected one, one that takes another one's
- *	  place below a cap, and one that somebody else has recorded while we
- *	  waited for the lead.  The events are read with a snapshot that is newer
- *	  than the lock.
+ *	  event of a lead, a deleted or corrected one, and one that takes another
+ *	  one's place below a cap.  The events are read with a snapshot that is
+ *	  newer than the lock.
  *
  *	  Events with a cap are counted under the lock of the lead, too: the first
  *	  max_count of a bucket count, by time, external_id and source, whatever
@@ -1140,28 +1140,20 @@ record(LedgerFunnel *f, Event *event)
 
 	if (!is_recorded(&ledger, f->funnel_id, event))
 	{
-		bool		has_cap = event->max_count > 0;
 		bool		counts = column != NULL;
-		bool		is_added = false;
 
-		if (has_cap)
-		{
-			lock_lead(f, &event->lead);
+		lock_lead(f, &event->lead);
+		if (event->max_count > 0)
 			counts &= neighbours(&ledger, f->funnel_id, event, -1, event->max_count) < event->max_count;
-		}
-		if (counts)
+		inserted = insert_once(&ledger, f->funnel_id, event);
+		if (inserted && counts)
 		{
 			Engagement	single;
 
 			(void) lf_engagement_make(&single, event->points, event->happened_at, (uint32) event->half_life, NULL);
-			is_added = run(f, STATEMENT_ADD, column, &event->lead, &single) > 0;
+			if (run(f, STATEMENT_ADD, column, &event->lead, &single) == 0)
+				refold(f, &ledger, column, &event->lead);
 		}
-		if (!is_added && !has_cap)
-			lock_lead(f, &event->lead);
-		inserted = insert_once(&ledger, f->funnel_id, event);
-		/* the first of a lead, or one that was recorded while we waited */
-		if (counts && inserted != is_added)
-			refold(f, &ledger, column, &event->lead);
 	}
 
 	/*

@@ -220,6 +220,31 @@ ALTER TABLE inner_leads DROP COLUMN heat;
 SELECT lead_funnel.record_event('inner_leads', 1, 'form', '2026-01-02', 'dropped');
 SELECT lead_funnel.set_engagement_column('inner_leads', NULL), lead_funnel.record_event('inner_leads', 1, 'form', '2026-01-02', 'dropped');
 SELECT lead_funnel.detach('inner_leads', purge => true), lead_funnel.drop_model('ev_inner');
+
+-- a trigger of the lead table changes events while one is recorded
+CREATE TABLE acting (id int PRIMARY KEY, stage lead_stage NOT NULL DEFAULT 'lead', heat engagement);
+INSERT INTO acting SELECT generate_series(1, 7);
+SELECT lead_funnel.attach('acting', 'stage'), lead_funnel.create_model('acting'), lead_funnel.set_event_type('acting', 'visit', 1),
+    lead_funnel.set_event_type('acting', 'once', 10, max_count => 1), lead_funnel.set_scoring('acting', 'acting'), lead_funnel.set_engagement_column('acting', 'heat');
+SELECT count(lead_funnel.record_event('acting', i, 'visit', '2026-11-20', 'before ' || i)) FROM generate_series(1, 7) i;
+SELECT lead_funnel.record_event('acting', 4, 'once', '2026-11-20', 'once 4');
+CREATE TABLE acts (id int PRIMARY KEY, event text, act text);
+INSERT INTO acts VALUES
+    (1, 'visit', $$SELECT lead_funnel.delete_event('acting', 'before 1')$$),
+    (2, 'visit', $$SELECT lead_funnel.correct_event('acting', 'before 2', points => 5)$$),
+    (3, 'once', $$SELECT lead_funnel.record_event('acting', 3, 'once', '2026-11-19', 'inner 3')$$),
+    (4, 'visit', $$SELECT lead_funnel.record_event('acting', 4, 'once', '2026-11-19', 'inner 4')$$),
+    (5, 'visit', $$UPDATE acting SET id = 105 WHERE id = 5$$),
+    (6, 'visit', $$SELECT lead_funnel.record_event('acting', 6, 'visit', '2026-11-20', 'outer 6')$$),
+    (7, 'visit', $$SELECT lead_funnel.delete_event('acting', 'outer 7')$$);
+CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN IF pg_trigger_depth() = 1 THEN EXECUTE (SELECT a.act FROM acts a WHERE a.id = old.id); END IF; RETURN NULL; END $$;
+CREATE TRIGGER act AFTER UPDATE ON acting FOR EACH ROW EXECUTE FUNCTION act();
+SELECT id, lead_funnel.record_event('acting', id, event, '2026-11-20', 'outer ' || id) FROM acts ORDER BY id;
+SELECT id, points_at(heat, '2026-11-20'), (SELECT string_agg(external_id, ', ' ORDER BY external_id) FROM lead_funnel.lead_events e WHERE e.funnel = 'acting' AND e.lead_id = id) AS events
+FROM acting ORDER BY id;
+SELECT * FROM lead_funnel.verify_engagement('acting');
+SELECT lead_funnel.detach('acting', purge => true), lead_funnel.drop_model('acting');
 SET ROLE ev_owner;
 
 SELECT lead_funnel.set_engagement_column('leads', NULL), lead_funnel.record_event('leads', 1, 'visit', '2026-11-25', 'unseen');
