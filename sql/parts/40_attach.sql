@@ -722,12 +722,55 @@ CREATE FUNCTION lead_funnel._tree(relation pg_catalog.regclass)
         FROM tree AS t
         JOIN pg_class AS p ON p.oid = t.relid AND p.relkind = 'p'
         JOIN pg_inherits AS i ON i.inhparent = t.relid
-        JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind <> 'I'
     )
     SELECT t.relid::regclass FROM tree AS t
 $$;
 COMMENT ON FUNCTION lead_funnel._tree(pg_catalog.regclass) IS
     'the table and its partitions of all levels, those included that are being detached';
+
+CREATE FUNCTION lead_funnel._partition_root(relation pg_catalog.regclass)
+    RETURNS pg_catalog.regclass
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    -- pg_partition_root() ends at a partition that is being detached
+    WITH RECURSIVE up (relid, level) AS (
+        SELECT relation::oid, 0
+        UNION ALL
+        SELECT i.inhparent, u.level + 1
+        FROM up AS u
+        JOIN pg_class AS c ON c.oid = u.relid AND c.relispartition
+        JOIN pg_inherits AS i ON i.inhrelid = u.relid
+    )
+    SELECT u.relid::regclass FROM up AS u ORDER BY u.level DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION lead_funnel._partition_root(pg_catalog.regclass) IS
+    'the table that the partition is in, also while it is being detached; any other table itself';
+
+-- The server gives a partition that is being detached neither triggers nor columns.
+CREATE FUNCTION lead_funnel._require_whole(relation pg_catalog.regclass)
+    RETURNS pg_catalog.void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    pending record;
+BEGIN
+    SELECT i.inhrelid::regclass AS partition, i.inhparent::regclass AS parent INTO pending
+    FROM lead_funnel._tree(relation) AS t (oid)
+    JOIN pg_inherits AS i ON i.inhrelid = t.oid AND i.inhdetachpending
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'partition % of table % is being detached', pending.partition, pending.parent
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'DETACH PARTITION ... CONCURRENTLY is at work or was cut short, and triggers do not come to such a partition.',
+                  HINT = format('Wait for it, or end it with ALTER TABLE %s DETACH PARTITION %s FINALIZE.', pending.parent, pending.partition);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION lead_funnel._require_whole(pg_catalog.regclass) IS
+    'error if a partition of the table is being detached';
+REVOKE ALL ON FUNCTION lead_funnel._require_whole(pg_catalog.regclass) FROM PUBLIC;
 
 CREATE FUNCTION lead_funnel._own_triggers(relation pg_catalog.regclass)
     RETURNS TABLE (tgrelid pg_catalog.regclass, tgname pg_catalog.name, tgenabled "char", is_clone pg_catalog.bool)
@@ -851,6 +894,7 @@ DECLARE
     g record;
 BEGIN
     SELECT * INTO STRICT f FROM lead_funnel.funnel AS o WHERE o.funnel_id = _create_triggers.funnel_id;
+    PERFORM lead_funnel._require_whole(f.relation);
 
     SELECT t.tgname, t.tgrelid::regclass::text AS relation INTO taken
     FROM lead_funnel._tree(f.relation) AS r (oid)
@@ -1622,6 +1666,10 @@ BEGIN
         PERFORM lead_funnel._check_not_attached(f.relation);
     END IF;
     PERFORM lead_funnel._check_relation(f.relation);
+    -- without a time zone that the server knows, a partition cannot even leave
+    IF to_json(f)::jsonb - 'timezone' <> to_json(old)::jsonb - 'timezone' THEN
+        PERFORM lead_funnel._require_whole(f.relation);
+    END IF;
     PERFORM lead_funnel._flush();
 
     f.key_column := coalesce(f.key_column, lead_funnel._default_key(f.relation));

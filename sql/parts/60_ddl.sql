@@ -68,7 +68,7 @@ DECLARE
 BEGIN
     SELECT o.* INTO f
     FROM lead_funnel.funnel AS o
-    WHERE o.relation = coalesce(pg_partition_root(_partitions_changed.relation), _partitions_changed.relation);
+    WHERE o.relation = lead_funnel._partition_root(_partitions_changed.relation);
     FOR member IN SELECT r.oid FROM lead_funnel._tree(_partitions_changed.relation) AS r (oid) LOOP
         IF f.funnel_id IS NULL THEN
             -- it left the tree
@@ -265,11 +265,15 @@ BEGIN
                                    AND s.dbid = (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database())
              WHERE command = 'DROP OWNED' AND o.rolname = ANY (names) AND pg_has_role(lead_funnel._caller(), o.oid, 'USAGE'))
             UNION
-            -- a column that goes does not take its table along
+            -- a column that goes takes its table along if the table is partitioned by it
             SELECT d.classid, d.objid
             FROM gone AS g
-            JOIN pg_depend AS d ON d.refclassid = g.classid AND d.refobjid = g.objid AND d.objsubid = 0
+            JOIN pg_depend AS d ON d.refclassid = g.classid AND d.refobjid = g.objid
             WHERE is_cascade
+              AND (d.objsubid = 0
+                   OR EXISTS (SELECT FROM pg_depend AS i
+                              WHERE i.classid = d.classid AND i.objid = d.objid AND i.objsubid = d.objsubid
+                                AND i.refclassid = d.classid AND i.refobjid = d.objid AND i.deptype = 'i'))
         )
         SELECT r.oid
         FROM gone AS g

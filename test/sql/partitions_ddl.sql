@@ -87,6 +87,19 @@ DROP OWNED BY regress_pd_owner CASCADE;
 SELECT * FROM moves WHERE lead > 41 ORDER BY lead;
 SELECT * FROM l_check();
 DROP ROLE regress_pd_owner;
+-- a table goes with the type of the column that it is partitioned by, and stays without that of another column
+CREATE SCHEMA pd_types;
+CREATE TYPE pd_types.kind AS ENUM ('x', 'y');
+CREATE TABLE k (id int, region text, status text, kind pd_types.kind, other pd_types.kind) PARTITION BY LIST (region);
+CREATE TABLE k_a PARTITION OF k FOR VALUES IN ('a');
+CREATE TABLE k_b PARTITION OF k FOR VALUES IN ('b') PARTITION BY LIST (kind);
+CREATE TABLE k_bx PARTITION OF k_b FOR VALUES IN ('x');
+SELECT lead_funnel.attach('k', 'status', key_column => 'id');
+INSERT INTO k VALUES (1, 'a', 'lead', 'x', 'y'), (2, 'b', 'lead', 'x', 'y');
+DROP SCHEMA pd_types CASCADE;
+SELECT lead_id, to_stage, origin FROM lead_funnel.funnel_history WHERE funnel = 'k' ORDER BY lead_id, move;
+SELECT id, status FROM k;
+SELECT * FROM lead_funnel.verify('k');
 
-SELECT lead_funnel.detach(f.name, purge => true) FROM lead_funnel.funnel AS f WHERE f.name IN ('l', 'own', 'other');
+SELECT lead_funnel.detach(f.name, purge => true) FROM lead_funnel.funnel AS f WHERE f.name IN ('l', 'own', 'other', 'k');
 DROP SCHEMA pd CASCADE;
