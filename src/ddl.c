@@ -232,14 +232,29 @@ before_drop(DropStmt *stmt)
 	}
 }
 
+/*
+ * A partition that is leaving CONCURRENTLY, and its parent, since both may be
+ * renamed before that is done.
+ */
+static Oid	leaving = InvalidOid;
+static Oid	left = InvalidOid;
+
 /* Its leads leave before it does; if it leaves concurrently, after_detach() lets them go. */
 static void
 before_detach(PartitionCmd *partition)
 {
 	Oid			relid = partition_of_funnel(partition->name);
 
+	if (!OidIsValid(relid))
+		return;
+	if (partition->concurrent)
+	{
+		leaving = relid;
+		left = get_partition_parent(relid, true);
+		return;
+	}
 	/* the right that DETACH asks for */
-	if (partition->concurrent || !OidIsValid(relid) || !lf_owns_relation(get_partition_parent(relid, true), GetUserId()))
+	if (!lf_owns_relation(get_partition_parent(relid, true), GetUserId()))
 		return;
 	lock_parent(relid);
 	if (partition_of_funnel(partition->name) == relid)
@@ -277,7 +292,7 @@ before_partition_command(AlterTableStmt *stmt)
 	}
 }
 
-/* Extensions, schemas or owners of which something is to be dropped: of ours, perhaps. */
+/* Extensions, schemas, or owners of something, are to be dropped: columns of our types may go, and partitions. */
 static void
 before_drop_many(Node *parsetree, List *names, DropBehavior behavior)
 {
@@ -360,6 +375,7 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 
 	if (lf_is_managing())
 		PG_RETURN_NULL();
+	leaving = left = InvalidOid;
 	if (IsA(data->parsetree, CreateTrigStmt))
 	{
 		if (lf_any_funnel())
@@ -421,13 +437,12 @@ after_rename(RenameStmt *stmt)
  * No other lock is taken: it would come in the wrong order.
  */
 static void
-after_detach(RangeVar *parent, Oid relid)
+after_detach(Oid relid, Oid parent)
 {
-	Oid			parent_relid = RangeVarGetRelid(parent, NoLock, true);
 	FunnelRow	row;
 
-	if (OidIsValid(parent_relid) && lf_funnel_row_by_relation(parent_relid, &row) && !row.suspended)
-		for_each_leaf(relid, parent_relid, leads_leave);
+	if (OidIsValid(parent) && lf_funnel_row_by_relation(parent, &row) && !row.suspended)
+		for_each_leaf(relid, parent, leads_leave);
 }
 
 /* Triggers of the tree that the table belongs to, or has just left. */
@@ -449,22 +464,23 @@ after_partition_command(AlterTableStmt *stmt)
 	foreach(cell, stmt->cmds)
 	{
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, cell);
-		RangeVar   *name;
+		PartitionCmd *partition;
+		bool		concurrent;
 		Oid			relid;
 
 		if (cmd->subtype != AT_AttachPartition && cmd->subtype != AT_DetachPartition &&
 			cmd->subtype != AT_DetachPartitionFinalize)
 			continue;
-		name = castNode(PartitionCmd, cmd->def)->name;
-		relid = RangeVarGetRelid(name, NoLock, true);
+		partition = castNode(PartitionCmd, cmd->def);
+		concurrent = cmd->subtype == AT_DetachPartition && partition->concurrent;
+		relid = concurrent ? leaving : RangeVarGetRelid(partition->name, NoLock, true);
 		if (!OidIsValid(relid))
 			continue;
 		sync_triggers(relid);
-		if (cmd->subtype == AT_AttachPartition && OidIsValid(partition_of_funnel(name)))
+		if (cmd->subtype == AT_AttachPartition && is_in_funnel(relid))
 			for_each_leaf(relid, InvalidOid, lf_moves_partition_in);
-		else if (cmd->subtype == AT_DetachPartitionFinalize ||
-				 (cmd->subtype == AT_DetachPartition && castNode(PartitionCmd, cmd->def)->concurrent))
-			after_detach(stmt->relation, relid);
+		else if (concurrent || cmd->subtype == AT_DetachPartitionFinalize)
+			after_detach(relid, concurrent ? left : RangeVarGetRelid(stmt->relation, NoLock, true));
 	}
 }
 
