@@ -16,6 +16,8 @@
 #ifndef LEAD_FUNNEL_COMPAT_H
 #define LEAD_FUNNEL_COMPAT_H
 
+#include "access/tupdesc.h"
+
 /*
  * Soft errors: input functions report bad input with ereturn() or errsave()
  * and fcinfo->context.  Servers before 16 know hard errors only.
@@ -153,6 +155,20 @@ extern QuietContext lf_quiet_context;	/* lead_funnel.c */
 #define LF_IS_VIRTUAL(att) ((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
 #else
 #define LF_IS_VIRTUAL(att) false
+#endif
+
+/* A copy of a tuple descriptor that has the first columns only. */
+#if PG_VERSION_NUM >= 180000
+#define lf_truncated_desc(desc, natts) CreateTupleDescTruncatedCopy((desc), (natts))
+#else
+static inline TupleDesc
+lf_truncated_desc(TupleDesc desc, int natts)
+{
+	TupleDesc	result = CreateTupleDescCopy(desc);
+
+	result->natts = natts;
+	return result;
+}
 #endif
 
 #endif							/* LEAD_FUNNEL_COMPAT_H */

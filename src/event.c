@@ -274,11 +274,20 @@ lf_event_join(Event *insert, const Event *half)
 		insert->reason = setting_text(lf_setting_reason());
 }
 
-/* One command may delete a lead and insert it again (WITH ... DELETE). */
+/*
+ * One command may delete a lead and insert it again (WITH ... DELETE), or take a
+ * row out of the funnel and another one with its key in, in whatever order it
+ * comes upon them: who leaves goes first, who enters last.
+ */
 static int
 order_in_command(const Event *event)
 {
-	return !event->has_new ? 0 : event->has_old ? 1 : 2;
+	bool		was_in = event->has_old && event->old.live;
+	bool		is_in = event->has_new && event->new.live;
+
+	if (!event->has_new || (was_in && !is_in))
+		return 0;
+	return event->has_old && (was_in || !is_in) ? 1 : 2;
 }
 
 int

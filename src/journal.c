@@ -476,24 +476,23 @@ status_to_keep(const text *status, LeadStage stage)
 static HeapTuple
 form_short_tuple(Relation rel, Datum *values, bool *nulls)
 {
-	static TupleDesc desc = NULL;
-	static int	natts = 0;
+	static TupleDesc descs[JOURNAL_COLUMNS + 1];	/* by length */
+	int			length = JOURNAL_COLUMNS;
 
-	if (desc == NULL || natts != RelationGetNumberOfAttributes(rel))
+	while (nulls[length - 1])
+		length--;
+	if (descs[length] == NULL)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
+		TupleDesc	desc = lf_truncated_desc(RelationGetDescr(rel), length);
 
-		desc = CreateTupleDescCopy(RelationGetDescr(rel));
 		/* it is never looked at as a value of the table's row type */
 		desc->tdtypeid = RECORDOID;
 		desc->tdtypmod = -1;
-		natts = RelationGetNumberOfAttributes(rel);
+		descs[length] = desc;
 		MemoryContextSwitchTo(previous);
 	}
-	desc->natts = JOURNAL_COLUMNS;
-	while (nulls[desc->natts - 1])
-		desc->natts--;
-	return heap_form_tuple(desc, values, nulls);
+	return heap_form_tuple(descs[length], values, nulls);
 }
 
 static HeapTuple

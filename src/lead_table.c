@@ -301,7 +301,7 @@ lf_table_key_is_deferrable(const Funnel *funnel)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (index->rd_index->indisunique && !index->rd_index->indimmediate &&
+		if ((index->rd_index->indisunique || index->rd_index->indisexclusion) && !index->rd_index->indimmediate &&
 			index->rd_index->indkey.values[0] == funnel->attnum[LF_COL_KEY])
 			result = true;
 		index_close(index, AccessShareLock);

@@ -1060,17 +1060,41 @@ write_again(Batch *batch, Force force)
 	write_batch(batch, force);
 }
 
+/* Whether one of the events takes a row into the funnel that was out. */
+static bool
+any_comes_back(const List *events)
+{
+	const ListCell *cell;
+
+	foreach(cell, events)
+	{
+		const Event *event = lfirst(cell);
+
+		if (event->has_old && !event->old.live && event->has_new && event->new.live)
+			return true;
+	}
+	return false;
+}
+
 /* What is kept waits for keys: of each other, of rows that are gone or are there. */
 static void
 write_kept(Batch *batch, FlushMode mode)
 {
+	bool		may_share;
+
 	park_keys(batch);
 	write_again(batch, FORCE_NONE);
 	if (batch->kept == NIL)
 		return;
-	if (refuse_shared_keys(batch->kept, mode))
+	may_share = refuse_shared_keys(batch->kept, mode);
+
+	/*
+	 * a row that comes back is taken for the lead that the journal has with
+	 * its key, but that may be another row whose event is on the way
+	 */
+	if (may_share || any_comes_back(batch->kept))
 		settle_later(batch->kept);
-	else
+	if (!may_share)
 		write_again(batch, mode == TRANSACTION_IS_OVER ? FORCE_ALL : FORCE_SAME_KEY);
 }
 

@@ -124,7 +124,30 @@ DELETE FROM big WHERE id % 5 = 0;
 SELECT * FROM lead_funnel.verify('big_code');
 SELECT stage, leads FROM lead_funnel.funnel_stages WHERE funnel = 'big_code' ORDER BY stage_rank;
 
-SELECT lead_funnel.detach(f, purge => true) FROM unnest('{e,u,part,def,big_code}'::name[]) f;
+-- versions of a lead, one of them in: a statement takes it out and another one in, whichever it comes upon first
+CREATE TABLE version (id int, rev int, stage text, ex boolean NOT NULL, PRIMARY KEY (id, rev), EXCLUDE (id WITH =) WHERE (NOT ex) DEFERRABLE);
+SELECT lead_funnel.attach('version', 'stage', key_column => 'id', excluded_column => 'ex', preset => 'open');
+INSERT INTO version VALUES (1, 1, 'lead', true), (1, 2, 'mql', false), (2, 1, 'mql', false), (2, 2, 'lead', true), (3, 1, 'lead', false);
+UPDATE version SET ex = NOT ex WHERE id < 3;
+SELECT lead, string_agg(coalesce(from_stage, '-') || '>' || coalesce(to_stage, '-'), ' ' ORDER BY move) AS moves FROM lead_funnel.funnel_history WHERE funnel = 'version' GROUP BY lead ORDER BY lead;
+SELECT * FROM lead_funnel.verify('version');
+-- a trigger writes the table in between
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE version SET stage = 'sal' WHERE id = 3; RETURN NULL; END $$;
+CREATE TRIGGER touch AFTER UPDATE ON version FOR EACH ROW WHEN (new.id < 3) EXECUTE FUNCTION touch();
+UPDATE version SET ex = NOT ex WHERE id < 3;
+SELECT * FROM lead_funnel.verify('version');
+UPDATE version SET ex = NOT ex WHERE id < 3;
+SELECT * FROM lead_funnel.verify('version');
+DROP TRIGGER touch ON version;
+-- until the transaction ends, where the constraint says so
+BEGIN;
+SET CONSTRAINTS ALL DEFERRED;
+UPDATE version SET ex = false WHERE id = 1;
+UPDATE version SET ex = true WHERE id = 1 AND rev = 1;
+COMMIT;
+SELECT * FROM lead_funnel.verify('version');
+
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{e,u,part,def,big_code,version}'::name[]) f;
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA sk CASCADE;
