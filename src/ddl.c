@@ -163,16 +163,6 @@ leads_are_deleted(Relation rel, Funnel *funnel)
 	lf_moves_partition_out(rel, funnel, LF_ORIGIN_DELETE);
 }
 
-/*
- * The statement will lock the parent before the partition, as readers do; if
- * we were to take the partition first, they and we could block each other.
- */
-static void
-lock_parent(Oid relid)
-{
-	LockRelationOid(get_partition_parent(relid, true), AccessExclusiveLock);
-}
-
 static bool
 is_in_funnel(Oid partition)
 {
@@ -188,6 +178,22 @@ partition_of_funnel(RangeVar *relation)
 	Oid			relid = RangeVarGetRelid(relation, NoLock, true);
 
 	return OidIsValid(relid) && is_in_funnel(relid) ? relid : InvalidOid;
+}
+
+/*
+ * The partition is about to go.  The statement will lock the parent before the
+ * partition, as readers do; if we were to take the partition first, they and we
+ * could block each other.  While we wait, it may be detached, or its name may
+ * become another table's, if the statement has it by name.
+ */
+static void
+partition_goes(Oid relid, RangeVar *name, void (*handler) (Relation rel, Funnel *funnel))
+{
+	if (!is_in_funnel(relid))
+		return;
+	LockRelationOid(get_partition_parent(relid, true), AccessExclusiveLock);
+	if (name != NULL ? partition_of_funnel(name) == relid : is_in_funnel(relid))
+		for_each_leaf(relid, InvalidOid, handler);
 }
 
 /* The history belongs to who owned the table last, by the name that the role has now. */
@@ -223,18 +229,13 @@ before_drop(DropStmt *stmt)
 			!(lf_owns_relation(relid, GetUserId()) || lf_owns_schema(get_rel_namespace(relid), GetUserId())))
 			continue;
 		follow_owner(relid);
-		if (!OidIsValid(partition_of_funnel(name)))
-			continue;
-		lock_parent(relid);
-		/* while we waited, it may have been detached */
-		if (partition_of_funnel(name) == relid)
-			for_each_leaf(relid, InvalidOid, leads_are_deleted);
+		partition_goes(relid, name, leads_are_deleted);
 	}
 }
 
 /*
- * A partition that is leaving CONCURRENTLY, and its parent, since both may be
- * renamed before that is done.
+ * The partition of a funnel that the last DETACH CONCURRENTLY is about, and its
+ * parent, since both may be renamed before that is done.
  */
 static Oid	leaving = InvalidOid;
 static Oid	left = InvalidOid;
@@ -244,21 +245,16 @@ static void
 before_detach(PartitionCmd *partition)
 {
 	Oid			relid = partition_of_funnel(partition->name);
+	Oid			parent = OidIsValid(relid) ? get_partition_parent(relid, true) : InvalidOid;
 
-	if (!OidIsValid(relid))
-		return;
 	if (partition->concurrent)
 	{
 		leaving = relid;
-		left = get_partition_parent(relid, true);
-		return;
+		left = parent;
 	}
 	/* the right that DETACH asks for */
-	if (!lf_owns_relation(get_partition_parent(relid, true), GetUserId()))
-		return;
-	lock_parent(relid);
-	if (partition_of_funnel(partition->name) == relid)
-		for_each_leaf(relid, InvalidOid, leads_leave);
+	else if (OidIsValid(parent) && lf_owns_relation(parent, GetUserId()))
+		partition_goes(relid, partition->name, leads_leave);
 }
 
 /* Which partition the statement attaches or detaches. */
@@ -321,14 +317,7 @@ before_drop_many(Node *parsetree, List *names, DropBehavior behavior)
 Datum
 lf_partition_goes(PG_FUNCTION_ARGS)
 {
-	Oid			relid = PG_GETARG_OID(0);
-
-	if (is_in_funnel(relid))
-	{
-		lock_parent(relid);
-		if (is_in_funnel(relid))
-			for_each_leaf(relid, InvalidOid, leads_are_deleted);
-	}
+	partition_goes(PG_GETARG_OID(0), NULL, leads_are_deleted);
 	PG_RETURN_VOID();
 }
 
@@ -375,7 +364,6 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 
 	if (lf_is_managing())
 		PG_RETURN_NULL();
-	leaving = left = InvalidOid;
 	if (IsA(data->parsetree, CreateTrigStmt))
 	{
 		if (lf_any_funnel())
