@@ -1,12 +1,17 @@
 # run_on.sh KIND, sourced by the checks that run tests on a server of build_server.sh: from here on prepare.sh works with that
 # server, run() counts, totals() ends the check.
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh" server
-PG_CONFIG=$(test/check/build_server.sh "$1")
-export PG_CONFIG
 
-# prepare.sh puts the extension into that server's own folder: one check at a time
-exec 9>"$CACHE_DIR/pg-$1.lock"
-flock 9
+# on_server KIND: from here on prepare.sh works with that server. It puts the extension into the server's own folder: one check
+# at a time.
+on_server()
+{
+	PG_CONFIG=$(test/check/build_server.sh "$1")
+	export PG_CONFIG
+	exec 9>"$CACHE_DIR/pg-$1.lock"
+	flock 9
+}
+on_server "$1"
 
 # Where the servers' user, whoever that is, puts what a sanitizer or valgrind finds, a file a process
 reports=$(mktemp -d /tmp/lead_funnel_reports.XXXXXX)

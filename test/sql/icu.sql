@@ -1,6 +1,6 @@
 -- icu: keys with a collation of ICU, where PostgreSQL has it
 
-SELECT NOT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') AS no_icu \gset
+SELECT NOT EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu') AS no_icu \gset
 \if :no_icu
 \quit
 \endif
