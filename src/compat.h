@@ -18,6 +18,11 @@
 
 #include "access/tupdesc.h"
 
+/* amounts are summed exactly, and points decay the same on every machine */
+#ifndef HAVE_INT128
+#error "lead_funnel needs a compiler with integers of 128 bits, that is a 64-bit system"
+#endif
+
 /*
  * Soft errors: input functions report bad input with ereturn() or errsave()
  * and fcinfo->context.  Servers before 16 know hard errors only.

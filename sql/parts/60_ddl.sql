@@ -308,7 +308,19 @@ DECLARE
     d record;
     missing text;
 BEGIN
-    IF lead_funnel._is_managing() OR NOT EXISTS (SELECT FROM lead_funnel.funnel) THEN
+    IF lead_funnel._is_managing() THEN
+        RETURN;
+    END IF;
+    -- a dump would have a number for it, which may be another table's after the restore
+    FOR d IN
+        SELECT m.model_id
+        FROM pg_event_trigger_dropped_objects() AS x
+        JOIN lead_funnel.score_model AS m ON m.relation = x.objid
+        WHERE x.classid = 'pg_class'::regclass AND x.objsubid = 0
+    LOOP
+        UPDATE lead_funnel.score_model AS m SET relation = NULL WHERE m.model_id = d.model_id;
+    END LOOP;
+    IF NOT EXISTS (SELECT FROM lead_funnel.funnel) THEN
         RETURN;
     END IF;
     -- most drops concern nobody, and must wait for nobody

@@ -28,7 +28,7 @@ list_missing()
 	case $1 in
 		demo) return ;;
 		lint) need clang; need clang-tidy; need cppcheck; need shellcheck ;;
-		server) need make; need bzip2; need dpkg-deb dpkg; need valgrind ;;
+		server) need make; need bzip2; need bison; need flex; need dpkg-deb dpkg; need valgrind ;;
 		matrix) need debootstrap ;;
 		coverage) need lcov ;;
 	esac

@@ -156,6 +156,13 @@ RESET ROLE;
 SELECT sc_error(format('SELECT lead_funnel._score_columns(%s, 1, NULL, NULL, 5)', model_id)), sc_error('SELECT lead_funnel._score_columns(0, 1, NULL, NULL, 5)')
 FROM lead_funnel.score_model WHERE name = 'icp';
 
+-- whose table is dropped: a dump must not have a number, which may be another table's later
+CREATE TABLE goes (a int);
+SELECT lead_funnel.create_model('of_gone', 'goes');
+DROP TABLE goes;
+SELECT model, relation FROM lead_funnel.score_models WHERE model = 'of_gone';
+SELECT lead_funnel.drop_model('of_gone');
+
 -- examples, grades, ratings
 SELECT * FROM lead_funnel.create_example_models();
 SELECT lead_funnel.score('example_icp', '{"industry": "software", "employees": 120, "country": "DE", "challenges": ["lead quality", "long sales cycles"], "title": "Head of Sales", "email": "a@example.com"}'::jsonb),
