@@ -23,6 +23,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_func.h"
@@ -322,6 +323,22 @@ lf_partition_goes(PG_FUNCTION_ARGS)
 }
 
 /*
+ * What we write into our own tables fires no trigger.  One that is to copy
+ * changes, as pg_repack's, would miss them, and they would be lost.
+ */
+static void
+check_own_table(Oid relid)
+{
+	if (get_rel_namespace(relid) != get_namespace_oid("lead_funnel", false))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("table \"%s\" of extension \"lead_funnel\" cannot have more triggers", get_rel_name(relid)),
+			 errdetail("The extension writes its tables without firing triggers."),
+			 errhint("VACUUM FULL and REINDEX CONCURRENTLY need none; call pg_repack with --exclude-extension=lead_funnel.")));
+}
+
+/*
  * Our names are for our triggers: who may create triggers, but does not own the
  * table, could put another one in the place of ours.  A restore creates ours
  * as attach() did.
@@ -332,10 +349,12 @@ check_create_trigger(CreateTrigStmt *stmt)
 	Oid			relid;
 	FunnelRow	row;
 
-	if (strncmp(stmt->trigname, "lead_funnel_", strlen("lead_funnel_")) != 0)
-		return;
 	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
-	if (!OidIsValid(relid) || !lf_funnel_row_by_relation(relid, &row))
+	if (!OidIsValid(relid))
+		return;
+	check_own_table(relid);
+	if (strncmp(stmt->trigname, "lead_funnel_", strlen("lead_funnel_")) != 0 ||
+		!lf_funnel_row_by_relation(relid, &row))
 		return;
 	if (stmt->replace || !lf_is_own_function(LookupFuncName(stmt->funcname, 0, NULL, true)))
 		ereport(ERROR,
@@ -366,7 +385,7 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	if (IsA(data->parsetree, CreateTrigStmt))
 	{
-		if (lf_any_funnel())
+		if (!creating_extension)
 			check_create_trigger((CreateTrigStmt *) data->parsetree);
 		PG_RETURN_NULL();
 	}

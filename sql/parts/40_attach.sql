@@ -367,15 +367,16 @@ BEGIN
                   HINT = 'Give a name such as timezone => ''Europe/Berlin''.';
     END IF;
     -- CET is a place's zone to SET timezone, and winter time all year round to AT TIME ZONE; EST may be Australian
-    IF upper(timezone) NOT IN ('UTC', 'GMT', 'UCT', 'ZULU', 'Z')
-       AND EXISTS (SELECT FROM pg_timezone_abbrevs AS z WHERE z.abbrev = upper(timezone)) THEN
+    IF upper(timezone COLLATE "C") NOT IN ('UTC', 'GMT', 'UCT', 'ZULU', 'Z')
+       AND EXISTS (SELECT FROM pg_timezone_abbrevs AS z WHERE z.abbrev = upper(timezone COLLATE "C")) THEN
         RAISE EXCEPTION 'time zone "%" is an abbreviation', timezone
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'An abbreviation means one offset from UTC and knows no daylight saving time.',
                   HINT = 'Give the name of a place, such as timezone => ''Europe/Berlin''.';
     END IF;
     -- +05 is east of Greenwich to SET timezone, and west of it to AT TIME ZONE; <+05>-05 is what SET makes of it
-    IF timezone ~ '^[^/<]*[0-9]' AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE lower(z.name) = lower(timezone)) THEN
+    IF timezone ~ '^[^/<]*[0-9]'
+       AND NOT EXISTS (SELECT FROM pg_timezone_names AS z WHERE lower(z.name COLLATE "C") = lower(timezone COLLATE "C")) THEN
         RAISE EXCEPTION 'time zone "%" is an offset', timezone
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'An offset knows no daylight saving time, and PostgreSQL has two ways to count it, east or west of Greenwich.',
@@ -648,7 +649,7 @@ DECLARE
     isolation CONSTANT text := current_setting('transaction_isolation');
 BEGIN
     IF isolation IN ('repeatable read', 'serializable') THEN
-        RAISE EXCEPTION '% cannot run in a % transaction', what, upper(isolation)
+        RAISE EXCEPTION '% cannot run in a % transaction', what, upper(isolation COLLATE "C")
             USING ERRCODE = 'active_sql_transaction',
                   DETAIL = 'It must see what was committed until it had its locks.',
                   HINT = 'Begin the transaction with BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED.';

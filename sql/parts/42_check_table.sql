@@ -37,7 +37,7 @@ CREATE FUNCTION lead_funnel._guess_stage(value pg_catalog.text)
                          'duplicate,unreachable,test,nofit,badfit,disqualifiziert,unqualifiziert}'),
         ('lost', '{lost,closedlost,closelost,lostlead,losttocompetitor,lostopportunity,closednotconverted,notconverted,verloren}')
     ) AS g (stage, words)
-    WHERE regexp_replace(lower(value), '[^a-z0-9]+|^[0-9]+', '', 'g') = ANY (g.words::text[])
+    WHERE regexp_replace(lower(value COLLATE "C"), '[^a-z0-9]+|^[0-9]+', '', 'g') = ANY (g.words::text[])
     LIMIT 1
 $$;
 COMMENT ON FUNCTION lead_funnel._guess_stage(pg_catalog.text) IS
@@ -248,7 +248,7 @@ BEGIN
     END IF;
     kind := lead_funnel._stage_kind(check_table.relation, fits ->> 'stage_column');
     key := format('t.%I::text', fits ->> 'key_column');
-    stage := format('t.%I::text', fits ->> 'stage_column');
+    stage := format('t.%I::text COLLATE "C"', fits ->> 'stage_column');
     IF fits ? 'excluded_column' THEN
         SELECT CASE WHEN y.typcategory = 'B' THEN format('t.%I IS NOT TRUE', t.attname)
                     ELSE format('t.%I IS NULL', t.attname) END
@@ -349,8 +349,8 @@ BEGIN
         RETURN;
     END IF;
     FOR r IN EXECUTE format(
-        'SELECT d.status, d.rows, count(*) OVER (PARTITION BY lower(btrim(d.status))) AS spellings, '
-        'string_agg(quote_literal(d.status), '', '') OVER (PARTITION BY lower(btrim(d.status))) AS spelled '
+        'SELECT d.status, d.rows, count(*) OVER (PARTITION BY lower(btrim(d.status) COLLATE "default")) AS spellings, '
+        'string_agg(quote_literal(d.status), '', '') OVER (PARTITION BY lower(btrim(d.status) COLLATE "default")) AS spelled '
         'FROM (SELECT %s AS status, count(*) AS rows FROM %s AS t WHERE %s GROUP BY 1) AS d '
         'ORDER BY d.rows DESC, d.status COLLATE "C"', stage, tab, live)
     LOOP

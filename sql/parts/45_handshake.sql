@@ -416,7 +416,7 @@ CREATE FUNCTION lead_funnel._statuses_of(funnel pg_catalog.name, stage @extschem
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT array_agg(m.value) || ARRAY[_statuses_of.stage::text, upper(_statuses_of.stage::text)]
+    SELECT array_agg(m.value) || ARRAY[_statuses_of.stage::text, upper(_statuses_of.stage::text COLLATE "C")]
     FROM lead_funnel.funnel AS f
     LEFT JOIN lead_funnel.stage_map AS m ON m.funnel_id = f.funnel_id AND m.stage::text = _statuses_of.stage::text
     WHERE f.name = _statuses_of.funnel
@@ -435,7 +435,8 @@ BEGIN
     SELECT o.* INTO t FROM lead_funnel._target(_waiting.funnel, '') AS o;
     RETURN QUERY EXECUTE pg_catalog.format(
         'SELECT t.%I::pg_catalog.text FROM %s AS t '
-        'WHERE pg_catalog.lower(t.%I::pg_catalog.text) OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.lower(s.value) FROM pg_catalog.unnest($1) AS s (value)) '
+        'WHERE pg_catalog.lower(t.%I::pg_catalog.text COLLATE pg_catalog."C") OPERATOR(pg_catalog.=) '
+        '      ANY (SELECT pg_catalog.lower(s.value COLLATE pg_catalog."C") FROM pg_catalog.unnest($1) AS s (value)) '
         'OR t.%3$I IS NULL AND EXISTS (SELECT FROM pg_catalog.unnest($1) AS s (value) WHERE s.value IS NULL)',
         t.key_column, t.relation, t.stage_column)
     USING lead_funnel._statuses_of(_waiting.funnel, 'mql');

@@ -250,7 +250,7 @@ CREATE FUNCTION lead_funnel.add_rule(model pg_catalog.name, axis pg_catalog.text
     AS $$
 #variable_conflict use_column
 DECLARE
-    spelled CONSTANT text := lower(btrim(regexp_replace(add_rule.operator, '[[:space:]]+', ' ', 'g')));
+    spelled CONSTANT text := lower(btrim(regexp_replace(add_rule.operator, '[[:space:]]+', ' ', 'g')) COLLATE "C");
 BEGIN
     IF num_nulls(add_rule.model, add_rule.axis, add_rule.attribute, add_rule.operator, add_rule.points) > 0 THEN
         RAISE EXCEPTION 'model, axis, attribute, operator and points of a rule must not be null'

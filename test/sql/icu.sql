@@ -18,6 +18,17 @@ SELECT lead_funnel.attach('ci', 'stage'), lead_funnel.set_scoring('ci', 'icu');
 INSERT INTO ci VALUES ('ABC');
 SELECT lead_funnel.record_event('ci', 'abc', 'form', '2026-01-01', 'e1');
 SELECT lead_funnel.detach('ci', purge => true);
+-- a column in which several strings are the same status to PostgreSQL, and each is its own in a stage map
+CREATE TABLE status (id int PRIMARY KEY, stage text COLLATE ci_key);
+INSERT INTO status VALUES (1, 'new'), (2, 'NEW'), (3, 'Won');
+SELECT check_name, value, rows FROM lead_funnel.check_table('status', 'stage') WHERE check_name IN ('unmapped', 'mapped', 'stage_map');
+-- I is not the upper case of i in Turkish; it is in the labels of stages
+CREATE TABLE turkish (id int PRIMARY KEY, stage text COLLATE "tr-x-icu", score numeric DEFAULT 20);
+INSERT INTO turkish VALUES (1, 'OPPORTUNITY'), (2, 'opportunity'), (3, 'Opportunity');
+SELECT lead_funnel.attach('turkish', 'stage', score_column => 'score', preset => 'open'),
+       lead_funnel.allow('turkish', 'opportunity', 'won', min_score => 10, automatic => true);
+SELECT lead FROM lead_funnel.run_due('turkish') ORDER BY lead;
+SELECT lead_funnel.detach('turkish', purge => true);
 SELECT lead_funnel.drop_model('icu');
 SET client_min_messages = warning;
 DROP SCHEMA icu CASCADE;
