@@ -30,6 +30,7 @@ OBJS = \
 	src/moves.o \
 	src/notify.o \
 	src/handshake.o \
+	src/adopted.o \
 	src/queue.o \
 	src/settle.o \
 	src/fold.o \

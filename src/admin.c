@@ -39,12 +39,15 @@
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "admin.h"
 #include "compat.h"
 #include "moves.h"
+#include "queue.h"
 #include "stats.h"
 #include "track.h"
 
@@ -57,6 +60,7 @@ PG_FUNCTION_INFO_V1(lf_backfill);
 PG_FUNCTION_INFO_V1(lf_set_state);
 PG_FUNCTION_INFO_V1(lf_mark);
 PG_FUNCTION_INFO_V1(lf_flush_now);
+PG_FUNCTION_INFO_V1(lf_require_idle);
 PG_FUNCTION_INFO_V1(lf_invalidate);
 PG_FUNCTION_INFO_V1(lf_funnel_of);
 PG_FUNCTION_INFO_V1(lf_status_for);
@@ -493,6 +497,36 @@ Datum
 lf_flush_now(PG_FUNCTION_ARGS)
 {
 	lf_track_flush();
+	PG_RETURN_VOID();
+}
+
+/*
+ * lead_funnel._require_idle(relation): before what the journal is to mean, or
+ * who writes it, changes.  A statement that is at work on the table has the
+ * triggers that it began with, and events that are still to come.
+ */
+Datum
+lf_require_idle(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	ListCell   *cell;
+
+	foreach(cell, lf_partition_tree(relid, NoLock))
+	{
+		Relation	rel = RelationIdGetRelation(lfirst_oid(cell));
+		bool		is_idle = rel == NULL || rel->rd_refcnt == 1;
+
+		if (rel != NULL)
+			RelationClose(rel);
+		if (!is_idle)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("table \"%s\" is being used by active queries in this session", get_rel_name(lfirst_oid(cell))),
+					 errdetail("The moves that they make cannot be journalled before they end."),
+					 errhint("Call the function outside of queries, loops and triggers of the table, and close cursors on it.")));
+	}
+	lf_queue_flush_idle(relid);
+	lf_stats_flush();
 	PG_RETURN_VOID();
 }
 

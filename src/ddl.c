@@ -38,6 +38,7 @@
 #include "compat.h"
 #include "evidence.h"
 #include "moves.h"
+#include "track.h"
 
 PG_FUNCTION_INFO_V1(lf_ddl_start);
 PG_FUNCTION_INFO_V1(lf_ddl_end);
@@ -299,6 +300,7 @@ before_drop_many(Node *parsetree, List *names, DropBehavior behavior)
 	ListCell   *cell;
 	Datum		values[3];
 
+	lf_track_flush();
 	foreach(cell, names)
 	{
 		if (IsA(lfirst(cell), RoleSpec))
@@ -408,6 +410,7 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 	}
 	if (!lf_any_funnel())
 		PG_RETURN_NULL();
+	lf_track_flush();
 	if (IsA(data->parsetree, AlterTableStmt))
 	{
 		check_alter_table((AlterTableStmt *) data->parsetree);

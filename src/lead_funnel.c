@@ -73,7 +73,7 @@ before_subcommit(SubTransactionId subid)
 	if (!lf_queue_has_events_of(subid))
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	lf_queue_flush();
+	lf_queue_flush_savepoint();
 	lf_stats_flush();
 	PopActiveSnapshot();
 }

@@ -33,7 +33,8 @@
  *
  *	  An event is journalled in the subtransaction that it belongs to: if it
  *	  were in a deeper one, a rollback of that would undo what is written for a
- *	  change that stays.
+ *	  change that stays.  Where a deeper one needs it in the journal, it adopts
+ *	  the event (adopted.c).
  *
  *	  A lead that moves to another partition comes as a DELETE, whose tuple
  *	  says so, and an INSERT; they are joined to the UPDATE that they are.
@@ -53,6 +54,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "adopted.h"
 #include "commit_gate.h"
 #include "lead_table.h"
 #include "ledger.h"
@@ -94,6 +96,12 @@ typedef struct Queue
 } Queue;
 
 static Queue queue;
+
+/*
+ * A table has been truncated in this transaction.  Its rows go only after the
+ * triggers for that, ours among them, and the others may write it.
+ */
+static bool has_truncated = false;
 
 /*
  * From so many events on, the memory of a statement and of a batch is kept for
@@ -647,27 +655,36 @@ settle_later(const List *events)
 		lf_settle_note(lfirst(cell));
 }
 
-static void
-append(Event *event)
+static Event *
+put_in_line(const Event *original)
 {
 	MemoryContext previous;
+	Event	   *event;
 
 	if (queue.cxt == NULL)
 		queue.cxt = AllocSetContextCreate(TopMemoryContext, "lead_funnel events", ALLOCSET_DEFAULT_SIZES);
 	previous = MemoryContextSwitchTo(queue.cxt);
 	queue.events = make_room(queue.events, queue.count, &queue.room, sizeof(Event *));
-	event = lf_event_copy(event, queue.count > 0 ? queue.events[queue.count - 1] : NULL);
+	event = lf_event_copy(original, queue.count > 0 ? queue.events[queue.count - 1] : NULL);
 	queue.events[queue.count++] = event;
 	queue.newest = Max(queue.newest, event->new_cmin);
 	queue.total++;
 	count_in(event);
 	MemoryContextSwitchTo(previous);
-	if (lf_settle_is_pending())
-		lf_settle_note(event);
-	else if (is_doubtful(event))
-		settle_later(NIL);
 	if (queue.by_key != NULL)
 		index_in_queue(event);
+	return event;
+}
+
+static void
+append(const Event *original)
+{
+	Event	   *event = put_in_line(original);
+
+	if (lf_settle_is_pending())
+		lf_settle_note(event);
+	else if (is_doubtful(event) || (has_truncated && event->depth > 1))
+		settle_later(NIL);
 }
 
 static void
@@ -720,10 +737,11 @@ join_halves(Event *insert)
 typedef enum FlushMode
 {
 	BATCH_IS_FULL,				/* in the middle of a statement */
-	JOURNAL_IS_READ,			/* maybe in the middle of one, too */
+	SAVEPOINT_IS_RELEASED,		/* maybe in the middle of one, too */
+	JOURNAL_IS_READ,			/* the same */
 	STATEMENT_IS_OVER,
 	ALL_IS_OVER,				/* the client's own statement */
-	TABLE_IS_TRUNCATED,			/* no statement is at work on it */
+	TABLE_IS_IDLE,				/* no statement is at work on it */
 	TRANSACTION_IS_OVER			/* nothing more can come */
 } FlushMode;
 
@@ -1100,7 +1118,7 @@ write_kept(Batch *batch, FlushMode mode)
 
 /* ---------- flushing ---------- */
 
-/* When events are journalled: of a statement or TRUNCATE the table that it names, else invalid. */
+/* When events are journalled: of a statement or an idle table the table, else invalid. */
 typedef struct Moment
 {
 	FlushMode	mode;
@@ -1143,7 +1161,7 @@ all_have_come(const Event *event, Moment *now)
 {
 	if (now->mode == ALL_IS_OVER)
 		return true;
-	if (now->mode == TABLE_IS_TRUNCATED && (event->root == now->relid || event->relid == now->relid))
+	if (now->mode == TABLE_IS_IDLE && (event->root == now->relid || event->relid == now->relid))
 		return true;
 	return now->depth <= 1 && is_idle(event->relid, now) &&
 		(event->old_relid == event->relid || is_idle(event->old_relid, now));
@@ -1218,7 +1236,7 @@ may_force(const Batch *batch, Moment *now)
 {
 	ListCell   *cell;
 
-	if (now->mode != JOURNAL_IS_READ)
+	if (now->mode != JOURNAL_IS_READ && now->mode != SAVEPOINT_IS_RELEASED)
 		return now->mode != BATCH_IS_FULL;
 	foreach(cell, batch->kept)
 	{
@@ -1376,6 +1394,34 @@ take_due(Batch *batch, Moment *now)
 	queue.count = left;
 }
 
+/* Makes those events of subtransactions around the present one its own that would be due there. */
+static void
+adopt(Moment *now)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	List	   *adopted = NIL;
+	ListCell   *cell;
+	int			left = 0;
+
+	if (queue.nwaiting == queue.count && !early_may_be_due(now))
+		return;
+	for (int i = 0; i < queue.count && queue.events[i]->subid != subid; i++)
+	{
+		Event	   *event = queue.events[i];
+
+		if (!event->to_other_partition && (event->wait == WAIT_FOR_NOTHING || all_have_come(event, now)))
+		{
+			lf_adopted_keep(event, subid);
+			event->subid = subid;
+			adopted = lappend(adopted, event);
+		}
+		else
+			queue.events[left++] = event;
+	}
+	foreach(cell, adopted)
+		queue.events[left++] = lfirst(cell);
+}
+
 /* Puts back what waits for a key. */
 static void
 put_back(List *events)
@@ -1423,6 +1469,8 @@ flush(FlushMode mode, Oid relid)
 	Batch		batch;
 
 	previous = MemoryContextSwitchTo(cxt);
+	if (mode == JOURNAL_IS_READ || mode == TABLE_IS_IDLE)
+		adopt(&now);
 	take_due(&batch, &now);
 	if (batch.count > 0)
 	{
@@ -1456,10 +1504,24 @@ lf_queue_flush_statement(Oid relid, bool all_is_over)
 }
 
 void
-lf_queue_flush_truncated(Oid relid)
+lf_queue_flush_savepoint(void)
 {
 	if (queue.count > 0)
-		flush(TABLE_IS_TRUNCATED, relid);
+		flush(SAVEPOINT_IS_RELEASED, InvalidOid);
+}
+
+void
+lf_queue_flush_idle(Oid relid)
+{
+	if (queue.count > 0)
+		flush(TABLE_IS_IDLE, relid);
+}
+
+void
+lf_queue_flush_truncated(Oid relid)
+{
+	lf_queue_flush_idle(relid);
+	has_truncated = true;
 }
 
 void
@@ -1491,6 +1553,25 @@ lf_queue_forget(void)
 	if (batch_owner != InvalidSubTransactionId)
 		release_batch_memory();
 	forget_events();
+	lf_adopted_forget();
+	has_truncated = false;
+}
+
+static int
+by_subtransaction(const void *a, const void *b)
+{
+	const Event *x = *(Event *const *) a;
+	const Event *y = *(Event *const *) b;
+
+	if (x->subid != y->subid)
+		return x->subid < y->subid ? -1 : 1;
+	return x->serial < y->serial ? -1 : x->serial > y->serial;
+}
+
+static void
+take_back(const Event *event)
+{
+	(void) put_in_line(event);
 }
 
 void
@@ -1502,12 +1583,17 @@ lf_queue_drop(SubTransactionId subid)
 		remove_at(queue.count - 1);
 	if (queue.count == 0)
 		forget_events();
+	/* inner subtransactions have greater numbers */
+	if (lf_adopted_return(subid, take_back))
+		qsort(queue.events, queue.count, sizeof(Event *), by_subtransaction);
 }
 
 void
 lf_queue_hand_over(SubTransactionId subid, SubTransactionId parent)
 {
 	int			first = queue.count;
+
+	lf_adopted_hand_over(subid, parent);
 
 	while (first > 0 && queue.events[first - 1]->subid == subid)
 		queue.events[--first]->subid = parent;

@@ -19,6 +19,12 @@ extern void lf_queue_add(const Funnel *funnel, Event *event);
 /* Journals what can be: for a function that reads the journal. */
 extern void lf_queue_flush(void);
 
+/* The same of the present subtransaction alone, which is about to become part of its parent. */
+extern void lf_queue_flush_savepoint(void);
+
+/* The same when nothing is at work on the table in this session. */
+extern void lf_queue_flush_idle(Oid relid);
+
 /* The same when a statement that names the table is over. */
 extern void lf_queue_flush_statement(Oid relid, bool all_is_over);
 

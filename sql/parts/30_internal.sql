@@ -110,6 +110,12 @@ CREATE FUNCTION lead_funnel._flush() RETURNS void
     LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lf_flush_now';
 COMMENT ON FUNCTION lead_funnel._flush() IS 'write of what this session still holds in memory';
 
+CREATE FUNCTION lead_funnel._require_idle(relation regclass) RETURNS void
+    LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lf_require_idle';
+COMMENT ON FUNCTION lead_funnel._require_idle(regclass) IS
+    'error if a query of this session is at work on the table; else all that it has written goes to the journal';
+REVOKE ALL ON FUNCTION lead_funnel._require_idle(regclass) FROM PUBLIC;
+
 CREATE FUNCTION lead_funnel._invalidate(relation regclass) RETURNS void
     LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'lf_invalidate';
 COMMENT ON FUNCTION lead_funnel._invalidate(regclass) IS 'notice to all sessions that a funnel has changed';

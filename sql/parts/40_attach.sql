@@ -695,6 +695,9 @@ DECLARE
 BEGIN
     IF before.relation IS NOT NULL THEN
         PERFORM lead_funnel._lock_relation(before.relation, mode);
+        IF mode <> 'ACCESS SHARE' THEN
+            PERFORM lead_funnel._require_idle(before.relation);
+        END IF;
     END IF;
     PERFORM FROM lead_funnel.funnel AS o WHERE o.funnel_id = before.funnel_id FOR UPDATE;
     f := lead_funnel._funnel_row(funnel_name, detached_too);
@@ -1211,6 +1214,7 @@ BEGIN
     PERFORM lead_funnel._lock_relation(_attach.relation,
                                        CASE WHEN EXISTS (SELECT FROM lead_funnel._own_triggers(_attach.relation))
                                             THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
+    PERFORM lead_funnel._require_idle(_attach.relation);
     -- again: partitions may have come while we waited
     PERFORM lead_funnel._check_relation(_attach.relation);
     PERFORM lead_funnel._check_not_attached(_attach.relation);
@@ -1664,6 +1668,7 @@ BEGIN
                       HINT = 'Call it as the owner of both tables.';
         END IF;
         PERFORM lead_funnel._lock_relation(f.relation, 'SHARE ROW EXCLUSIVE');
+        PERFORM lead_funnel._require_idle(f.relation);
         PERFORM lead_funnel._check_not_attached(f.relation);
     END IF;
     PERFORM lead_funnel._check_relation(f.relation);
