@@ -98,10 +98,11 @@ typedef struct Queue
 static Queue queue;
 
 /*
- * A table has been truncated in this transaction.  Its rows go only after the
- * triggers for that, ours among them, and the others may write it.
+ * When the client's statement came that has truncated a table last.  Its rows
+ * go only after the triggers for that, ours among them, and the others may
+ * write it.
  */
-static bool has_truncated = false;
+static TimestampTz truncated_by = LF_NO_TIME;
 
 /*
  * From so many events on, the memory of a statement and of a batch is kept for
@@ -683,7 +684,7 @@ append(const Event *original)
 
 	if (lf_settle_is_pending())
 		lf_settle_note(event);
-	else if (is_doubtful(event) || (has_truncated && event->depth > 1))
+	else if (is_doubtful(event) || (event->depth > 1 && truncated_by == GetCurrentStatementStartTimestamp()))
 		settle_later(NIL);
 }
 
@@ -1521,7 +1522,7 @@ void
 lf_queue_flush_truncated(Oid relid)
 {
 	lf_queue_flush_idle(relid);
-	has_truncated = true;
+	truncated_by = GetCurrentStatementStartTimestamp();
 }
 
 void
@@ -1554,7 +1555,7 @@ lf_queue_forget(void)
 		release_batch_memory();
 	forget_events();
 	lf_adopted_forget();
-	has_truncated = false;
+	truncated_by = LF_NO_TIME;
 }
 
 static int
