@@ -271,14 +271,12 @@ check_restored('repeatable', 'repeatable read');
 
 # where the statistics cannot be derived, here since there is no room for it, the journal comes all the same
 $node->safe_psql(new_database('no_room'), 'CREATE EXTENSION lead_funnel');
-$node->safe_psql('no_room', q{
-	CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room'; END $$;
-	CREATE TRIGGER refuse BEFORE INSERT ON lead_funnel.flow_cell EXECUTE FUNCTION refuse()});
+$node->safe_psql('no_room', 'ALTER TABLE lead_funnel.flow_cell ADD CONSTRAINT no_room CHECK (false)');
 my ($told, $warnings) = run_command([ 'pg_restore', '--verbose', conn('no_room'), "$dir/custom.dump" ]);
-like($warnings, qr/WARNING: +statistics of funnel "leads" could not be derived from its journal: no room.*HINT: .*lead_funnel\.rebuild\('leads'\)/s, 'no statistics: a warning');
+like($warnings, qr/WARNING: +statistics of funnel "leads" could not be derived from its journal: [^\n]*"no_room".*HINT: .*lead_funnel\.rebuild\('leads'\)/s, 'no statistics: a warning');
 unlike($warnings, qr/error:/i, 'no statistics: no error');
 like(complaints('no_room'), qr/^leads: (flow|stock) of/m, 'no statistics: verify() says that they are missing');
-$node->safe_psql('no_room', 'DROP TRIGGER refuse ON lead_funnel.flow_cell; DROP FUNCTION refuse()');
+$node->safe_psql('no_room', 'ALTER TABLE lead_funnel.flow_cell DROP CONSTRAINT no_room');
 $node->safe_psql('no_room', 'SELECT lead_funnel.rebuild(' . funnel_literal($_) . ')') for @funnels;
 check_restored('no_room', 'no statistics');
 
