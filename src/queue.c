@@ -958,6 +958,21 @@ wait_for_keys(const List *events)
 }
 
 /*
+ * Whether this transaction made the old version, and the journal says something
+ * else of the lead: then another row, made by the same command with the same
+ * key, has been taken for this one.
+ */
+static bool
+is_of_another_row(const Funnel *funnel, const BatchEvent *e)
+{
+	const Lead *lead = e->old_lead != NULL ? e->old_lead : e->lead;
+
+	return e->event->has_old && e->event->old_is_ours && e->event->old.live &&
+		!(lead->has_last && lead->last.state.live && lead->last.epoch == funnel->epoch &&
+		  lf_state_equal(&lead->last.state, &e->event->old));
+}
+
+/*
  * Journals the batch.  What waits for a key that another lead still has, and
  * what comes behind that, is kept.
  */
@@ -976,6 +991,8 @@ write_batch(Batch *batch, Force force)
 		CHECK_FOR_INTERRUPTS();
 		if (funnel == NULL)
 			continue;
+		if (is_of_another_row(funnel, e))
+			lf_settle_note(event);
 		if (waits_behind_kept(batch, event) ||
 			!lf_moves_write(batch->writer, funnel, event, e->lead, e->old_lead,
 							force == FORCE_ALL || (force == FORCE_SAME_KEY && event->has_old && e->old_lead == NULL)))

@@ -147,7 +147,22 @@ UPDATE version SET ex = true WHERE id = 1 AND rev = 1;
 COMMIT;
 SELECT * FROM lead_funnel.verify('version');
 
-SELECT lead_funnel.detach(f, purge => true) FROM unnest('{e,u,part,def,big_code,version}'::name[]) f;
+-- two rows of one key that a statement makes, and a trigger between them that deletes one or both
+CREATE TABLE twin (id int, region text, stage text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+CREATE TABLE twin_a PARTITION OF twin FOR VALUES IN ('a');
+CREATE TABLE twin_b PARTITION OF twin FOR VALUES IN ('b');
+SELECT lead_funnel.attach('twin', 'stage', key_column => 'id', source_column => 'region', preset => 'open');
+CREATE FUNCTION one_of_them() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM twin WHERE id = NEW.id AND region <= tg_argv[0]; RETURN NULL; END $$;
+CREATE TRIGGER m AFTER INSERT ON twin FOR EACH ROW WHEN (NEW.region = 'b') EXECUTE FUNCTION one_of_them('b');
+INSERT INTO twin VALUES (1, 'b', 'won'), (1, 'a', 'sql'), (2, 'a', 'mql'), (2, 'b', 'sal');
+SELECT * FROM lead_funnel.verify('twin');
+DROP TRIGGER m ON twin;
+CREATE TRIGGER m AFTER INSERT ON twin FOR EACH ROW WHEN (NEW.region = 'b') EXECUTE FUNCTION one_of_them('a');
+INSERT INTO twin VALUES (1, 'b', 'won'), (1, 'a', 'sql'), (2, 'a', 'mql'), (2, 'b', 'sal');
+SELECT * FROM lead_funnel.verify('twin');
+SELECT stage, leads FROM lead_funnel.funnel_stages WHERE funnel = 'twin' AND leads > 0 ORDER BY stage_rank;
+
+SELECT lead_funnel.detach(f, purge => true) FROM unnest('{e,u,part,def,big_code,version,twin}'::name[]) f;
 RESET ROLE;
 SET client_min_messages = warning;
 DROP SCHEMA sk CASCADE;
