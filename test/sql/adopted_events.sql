@@ -119,6 +119,37 @@ BEGIN; CALL work();
 SAVEPOINT s; SELECT from_stage, to_stage FROM lead_funnel.undo_move('leads', '1', 'wrong click'); ROLLBACK TO s;
 :end
 
+-- a decision by a trigger that catches errors, on leads that its own statement moves
+CREATE FUNCTION accept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM lead_funnel.accept('leads', NEW.id::text);
+    RAISE 'no' USING ERRCODE = 'ZZ' || to_char(NEW.id, 'FM000');
+EXCEPTION
+    WHEN SQLSTATE 'ZZ001' THEN
+        RETURN NULL;
+    WHEN SQLSTATE 'ZZ002' THEN
+        PERFORM lead_funnel.accept('leads', NEW.id::text);
+        RETURN NULL;
+END
+$$;
+CREATE TRIGGER z AFTER UPDATE ON leads FOR EACH ROW WHEN (NEW.stage = 'Q') EXECUTE FUNCTION accept();
+CALL again();
+BEGIN; UPDATE leads SET stage = 'Q';
+:end
+DROP TRIGGER z ON leads;
+
+-- two tables: what is adopted comes back before what the savepoint in between has in line
+CREATE TABLE others (id int PRIMARY KEY, stage text, pad text);
+SELECT lead_funnel.attach('others', 'stage', preset => 'open', stage_map => '{"lead": ["New"], "sal": ["A"]}');
+INSERT INTO others VALUES (1, 'New');
+:begin
+SAVEPOINT s; DECLARE c CURSOR FOR SELECT * FROM others; FETCH 1 FROM c;
+DO $$ BEGIN UPDATE others SET pad = 'x'; UPDATE others SET stage = 'A'; END $$;
+SAVEPOINT t; SELECT lead_funnel.reconcile('leads'); ROLLBACK TO t; CLOSE c;
+SELECT * FROM lead_funnel.verify('others'); RELEASE s;
+:end
+SELECT * FROM lead_funnel.verify('others');
+
 -- within a query of the table not even that is possible
 CALL again();
 BEGIN; DECLARE c CURSOR FOR SELECT * FROM leads; FETCH 1 FROM c; CALL work();
