@@ -31,78 +31,70 @@ typedef struct Adoption
 /* In TopTransactionContext, as all of it; those of the innermost subtransaction are last. */
 static List *adoptions = NIL;
 
-static Adoption *
-adoption_of(SubTransactionId adopter)
+void
+lf_adopted_keep(const List *events, SubTransactionId adopter)
 {
-	Adoption   *adoption = adoptions == NIL ? NULL : llast(adoptions);
-	MemoryContext cxt;
-	MemoryContext previous;
+	MemoryContext cxt = AllocSetContextCreate(TopTransactionContext, "lead_funnel adopted events", ALLOCSET_SMALL_SIZES);
+	MemoryContext previous = MemoryContextSwitchTo(cxt);
+	Adoption   *adoption = palloc0(sizeof(Adoption));
+	const ListCell *cell;
 
-	if (adoption != NULL && adoption->adopter == adopter)
-		return adoption;
-	cxt = AllocSetContextCreate(TopTransactionContext, "lead_funnel adopted events", ALLOCSET_SMALL_SIZES);
-	adoption = MemoryContextAllocZero(cxt, sizeof(Adoption));
 	adoption->adopter = adopter;
 	adoption->cxt = cxt;
-	previous = MemoryContextSwitchTo(TopTransactionContext);
+	foreach(cell, events)
+		adoption->events = lappend(adoption->events, lf_event_copy(lfirst(cell), NULL));
+	MemoryContextSwitchTo(TopTransactionContext);
 	adoptions = lappend(adoptions, adoption);
 	MemoryContextSwitchTo(previous);
-	return adoption;
+}
+
+/* The last one, if it is the subtransaction's. */
+static Adoption *
+last_of(SubTransactionId adopter)
+{
+	Adoption   *adoption = adoptions == NIL ? NULL : llast(adoptions);
+
+	return adoption != NULL && adoption->adopter == adopter ? adoption : NULL;
 }
 
 void
-lf_adopted_keep(const Event *event, SubTransactionId adopter)
-{
-	Adoption   *adoption = adoption_of(adopter);
-	MemoryContext previous = MemoryContextSwitchTo(adoption->cxt);
-
-	adoption->events = lappend(adoption->events, lf_event_copy(event, NULL));
-	MemoryContextSwitchTo(previous);
-}
-
-/* Takes the last adoption off the list if it is the subtransaction's. */
-static Adoption *
-take_last(SubTransactionId adopter)
-{
-	Adoption   *adoption = adoptions == NIL ? NULL : llast(adoptions);
-
-	if (adoption == NULL || adoption->adopter != adopter)
-		return NULL;
-	adoptions = list_delete_last(adoptions);
-	return adoption;
-}
-
-bool
 lf_adopted_return(SubTransactionId adopter, void (*take_back) (const Event *event))
 {
-	Adoption   *adoption = take_last(adopter);
-	ListCell   *cell;
+	Adoption   *adoption;
 
-	if (adoption == NULL)
-		return false;
-	foreach(cell, adoption->events)
-		take_back(lfirst(cell));
-	MemoryContextDelete(adoption->cxt);
-	return true;
+	while ((adoption = last_of(adopter)) != NULL)
+	{
+		ListCell   *cell;
+
+		adoptions = list_delete_last(adoptions);
+		foreach(cell, adoption->events)
+			take_back(lfirst(cell));
+		MemoryContextDelete(adoption->cxt);
+	}
 }
 
 void
 lf_adopted_hand_over(SubTransactionId adopter, SubTransactionId parent)
 {
-	Adoption   *adoption = take_last(adopter);
-	ListCell   *cell;
-
-	if (adoption == NULL)
-		return;
-	/* the parent's own need not come back any more, others may have to */
-	foreach(cell, adoption->events)
+	for (int i = list_length(adoptions) - 1; i >= 0; i--)
 	{
-		const Event *event = lfirst(cell);
+		Adoption   *adoption = list_nth(adoptions, i);
+		ListCell   *cell;
 
-		if (event->subid != parent)
-			lf_adopted_keep(event, parent);
+		if (adoption->adopter != adopter)
+			break;
+		adoption->adopter = parent;
+		/* the parent's own need not come back any more, others may have to */
+		foreach(cell, adoption->events)
+		{
+			if (((const Event *) lfirst(cell))->subid == parent)
+				adoption->events = foreach_delete_current(adoption->events, cell);
+		}
+		if (adoption->events != NIL)
+			continue;
+		adoptions = list_delete_nth_cell(adoptions, i);
+		MemoryContextDelete(adoption->cxt);
 	}
-	MemoryContextDelete(adoption->cxt);
 }
 
 void

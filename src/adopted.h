@@ -13,11 +13,11 @@
 
 #include "event.h"
 
-/* Keeps the event as it is, before it becomes one of the adopter. */
-extern void lf_adopted_keep(const Event *event, SubTransactionId adopter);
+/* Keeps the events as they are, before they become the adopter's. */
+extern void lf_adopted_keep(const List *events, SubTransactionId adopter);
 
-/* The subtransaction is rolled back: calls the function for each event that it had adopted, if there are any. */
-extern bool lf_adopted_return(SubTransactionId adopter, void (*take_back) (const Event *event));
+/* The subtransaction is rolled back: calls the function for each event that it had adopted. */
+extern void lf_adopted_return(SubTransactionId adopter, void (*take_back) (const Event *event));
 
 /* The subtransaction becomes part of its parent. */
 extern void lf_adopted_hand_over(SubTransactionId adopter, SubTransactionId parent);

@@ -44,8 +44,10 @@
 #include "compat.h"
 #include "handshake.h"
 #include "moves.h"
+#include "queue.h"
 #include "settings.h"
 #include "sla.h"
+#include "stats.h"
 #include "track.h"
 
 PG_FUNCTION_INFO_V1(lf_decision);
@@ -147,7 +149,8 @@ lock_lead(const char *funnel_name, text *key, bool wait, Funnel **funnel, Lead *
 	*funnel = lf_funnel_by_name(funnel_name);
 	make_lead(*funnel, DatumGetTextPP(found), lead);
 	/* what this transaction has done belongs to the journal, too */
-	lf_track_flush();
+	lf_queue_flush_lead((*funnel)->root, &lead->key);
+	lf_stats_flush();
 	return true;
 }
 

@@ -1141,6 +1141,8 @@ typedef struct Moment
 {
 	FlushMode	mode;
 	Oid			relid;
+	Oid			root;			/* of a lead that is decided on, */
+	const LeadKey *key;			/* and which, or NULL */
 	int			depth;
 	Oid			known_relid;	/* whether this one is idle has been found out */
 	bool		known_idle;
@@ -1270,10 +1272,12 @@ forget_events(void)
 {
 	MemoryContext cxt = queue.cxt;
 	bool		many = queue.total >= LF_MANY_EVENTS;
+	uint64		flush = queue.flush;
 
 	if (queue.total == 0)
 		return;
 	memset(&queue, 0, sizeof(queue));
+	queue.flush = flush;
 	if (many && !keeps_events)
 	{
 		MemoryContextDelete(cxt);
@@ -1412,31 +1416,62 @@ take_due(Batch *batch, Moment *now)
 	queue.count = left;
 }
 
-/* Makes those events of subtransactions around the present one its own that would be due there. */
+/* Events that the present subtransaction may adopt. */
+typedef struct Adoptable
+{
+	Moment	   *now;
+	SubTransactionId subid;
+	List	   *events;
+} Adoptable;
+
+static bool
+add_adoptable(Event *event, const LeadKey *key, const void *arg)
+{
+	Adoptable  *adoptable = unconstify(Adoptable *, (const Adoptable *) arg);
+
+	if (event->subid != adoptable->subid && !event->to_other_partition &&
+		(event->wait == WAIT_FOR_NOTHING || all_have_come(event, adoptable->now)))
+		adoptable->events = lappend(adoptable->events, event);
+	return false;
+}
+
+/*
+ * Makes those events of subtransactions around the present one its own that
+ * would be due there: of one lead, since this may be called for each, or of
+ * all.  Nothing is changed before all that may fail is done.
+ */
 static void
 adopt(Moment *now)
 {
-	SubTransactionId subid = GetCurrentSubTransactionId();
-	List	   *adopted = NIL;
+	Adoptable	adoptable = {now, GetCurrentSubTransactionId(), NIL};
 	ListCell   *cell;
+	int			others = 0;
 	int			left = 0;
 
 	if (queue.nwaiting == queue.count && !early_may_be_due(now))
 		return;
-	for (int i = 0; i < queue.count && queue.events[i]->subid != subid; i++)
+	while (others < queue.count && queue.events[others]->subid != adoptable.subid)
+		others++;
+	if (others == 0)
+		return;
+	if (now->key != NULL)
+		(void) visit_key(now->root, now->key, add_adoptable, &adoptable);
+	else
 	{
-		Event	   *event = queue.events[i];
-
-		if (!event->to_other_partition && (event->wait == WAIT_FOR_NOTHING || all_have_come(event, now)))
-		{
-			lf_adopted_keep(event, subid);
-			event->subid = subid;
-			adopted = lappend(adopted, event);
-		}
-		else
-			queue.events[left++] = event;
+		for (int i = 0; i < others; i++)
+			(void) add_adoptable(queue.events[i], NULL, &adoptable);
 	}
-	foreach(cell, adopted)
+	if (adoptable.events == NIL)
+		return;
+	lf_adopted_keep(adoptable.events, adoptable.subid);
+	foreach(cell, adoptable.events)
+		((Event *) lfirst(cell))->subid = adoptable.subid;
+	for (int i = 0; i < others; i++)
+	{
+		if (queue.events[i]->subid != adoptable.subid)
+			queue.events[left++] = queue.events[i];
+	}
+	foreach(cell, adoptable.events)
 		queue.events[left++] = lfirst(cell);
 }
 
@@ -1479,9 +1514,9 @@ release_batch_memory(void)
 }
 
 static void
-flush(FlushMode mode, Oid relid)
+flush_for(FlushMode mode, Oid relid, Oid root, const LeadKey *key)
 {
-	Moment		now = {mode, relid, lf_trigger_depth(), InvalidOid, false};
+	Moment		now = {mode, relid, root, key, lf_trigger_depth(), InvalidOid, false};
 	MemoryContext cxt = take_batch_memory();
 	MemoryContext previous;
 	Batch		batch;
@@ -1505,6 +1540,19 @@ flush(FlushMode mode, Oid relid)
 		release_batch_memory();
 	else
 		MemoryContextDelete(cxt);
+}
+
+static void
+flush(FlushMode mode, Oid relid)
+{
+	flush_for(mode, relid, InvalidOid, NULL);
+}
+
+void
+lf_queue_flush_lead(Oid root, const LeadKey *key)
+{
+	if (queue.count > 0)
+		flush_for(JOURNAL_IS_READ, InvalidOid, root, key);
 }
 
 void
@@ -1575,21 +1623,21 @@ lf_queue_forget(void)
 	truncated_by = LF_NO_TIME;
 }
 
-static int
-by_subtransaction(const void *a, const void *b)
-{
-	const Event *x = *(Event *const *) a;
-	const Event *y = *(Event *const *) b;
-
-	if (x->subid != y->subid)
-		return x->subid < y->subid ? -1 : 1;
-	return x->serial < y->serial ? -1 : x->serial > y->serial;
-}
-
+/* Puts an event that was adopted back into line, among those of its subtransaction. */
 static void
 take_back(const Event *event)
 {
-	(void) put_in_line(event);
+	Event	   *back = put_in_line(event);
+	int			i = queue.count - 1;
+
+	/* inner subtransactions have greater numbers */
+	while (i > 0 && (queue.events[i - 1]->subid > back->subid ||
+					 (queue.events[i - 1]->subid == back->subid && queue.events[i - 1]->serial > back->serial)))
+	{
+		queue.events[i] = queue.events[i - 1];
+		i--;
+	}
+	queue.events[i] = back;
 }
 
 void
@@ -1601,9 +1649,7 @@ lf_queue_drop(SubTransactionId subid)
 		remove_at(queue.count - 1);
 	if (queue.count == 0)
 		forget_events();
-	/* inner subtransactions have greater numbers */
-	if (lf_adopted_return(subid, take_back))
-		qsort(queue.events, queue.count, sizeof(Event *), by_subtransaction);
+	lf_adopted_return(subid, take_back);
 }
 
 void

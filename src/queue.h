@@ -19,6 +19,9 @@ extern void lf_queue_add(const Funnel *funnel, Event *event);
 /* Journals what can be: for a function that reads the journal. */
 extern void lf_queue_flush(void);
 
+/* The same for a decision on one lead. */
+extern void lf_queue_flush_lead(Oid root, const LeadKey *key);
+
 /* The same of the present subtransaction alone, which is about to become part of its parent. */
 extern void lf_queue_flush_savepoint(void);
 

@@ -695,9 +695,6 @@ DECLARE
 BEGIN
     IF before.relation IS NOT NULL THEN
         PERFORM lead_funnel._lock_relation(before.relation, mode);
-        IF mode <> 'ACCESS SHARE' THEN
-            PERFORM lead_funnel._require_idle(before.relation);
-        END IF;
     END IF;
     PERFORM FROM lead_funnel.funnel AS o WHERE o.funnel_id = before.funnel_id FOR UPDATE;
     f := lead_funnel._funnel_row(funnel_name, detached_too);
@@ -1384,7 +1381,7 @@ BEGIN
         RAISE NOTICE 'funnel "%" is detached already', f.name;
         RETURN;
     END IF;
-    PERFORM lead_funnel._flush();
+    PERFORM lead_funnel._require_idle(f.relation);
     IF f.status <> 'detached' AND NOT __detach.purge THEN
         PERFORM lead_funnel._mark(f.funnel_id, 'exclude');
         PERFORM lead_funnel._flush();
@@ -1509,7 +1506,7 @@ BEGIN
         RAISE NOTICE 'funnel "%" is suspended already', f.name;
         RETURN;
     END IF;
-    PERFORM lead_funnel._flush();
+    PERFORM lead_funnel._require_idle(f.relation);
     UPDATE lead_funnel.funnel AS o SET status = 'suspended' WHERE o.funnel_id = f.funnel_id;
     PERFORM lead_funnel._drop_triggers(f.relation);
     PERFORM lead_funnel._invalidate(f.relation);
@@ -1539,7 +1536,7 @@ BEGIN
     -- dropping a trigger needs the stronger lock; taking it later could deadlock
     f := lead_funnel._lock_funnel(f.name, CASE WHEN EXISTS (SELECT FROM lead_funnel._own_triggers(f.relation))
                                                THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END);
-    PERFORM lead_funnel._flush();
+    PERFORM lead_funnel._require_idle(f.relation);
     PERFORM lead_funnel._check_relation(f.relation);
     PERFORM lead_funnel._check_columns(f.relation, to_json(f)::jsonb);
     PERFORM lead_funnel._check_score(f);
@@ -1668,7 +1665,6 @@ BEGIN
                       HINT = 'Call it as the owner of both tables.';
         END IF;
         PERFORM lead_funnel._lock_relation(f.relation, 'SHARE ROW EXCLUSIVE');
-        PERFORM lead_funnel._require_idle(f.relation);
         PERFORM lead_funnel._check_not_attached(f.relation);
     END IF;
     PERFORM lead_funnel._check_relation(f.relation);
@@ -1676,7 +1672,8 @@ BEGIN
     IF to_json(f)::jsonb - 'timezone' <> to_json(old)::jsonb - 'timezone' THEN
         PERFORM lead_funnel._require_whole(f.relation);
     END IF;
-    PERFORM lead_funnel._flush();
+    PERFORM lead_funnel._require_idle(old.relation);
+    PERFORM lead_funnel._require_idle(f.relation);
 
     f.key_column := coalesce(f.key_column, lead_funnel._default_key(f.relation));
     PERFORM lead_funnel._check_columns(f.relation, to_json(f)::jsonb);

@@ -486,6 +486,7 @@ BEGIN
     IF matters THEN
         PERFORM lead_funnel._require_read_committed('map_stage');
         f := lead_funnel._lock_funnel(f.name, 'SHARE ROW EXCLUSIVE');
+        PERFORM lead_funnel._require_idle(f.relation);
     ELSE
         PERFORM FROM lead_funnel.funnel AS o WHERE o.funnel_id = f.funnel_id FOR UPDATE;
         f := lead_funnel._funnel_row(f.name);
@@ -569,6 +570,7 @@ DECLARE
 BEGIN
     PERFORM lead_funnel._require_read_committed('unmap_stage');
     f := lead_funnel._lock_funnel(_unmap_stage.funnel, 'SHARE ROW EXCLUSIVE');
+    PERFORM lead_funnel._require_idle(f.relation);
     kind := lead_funnel._stage_kind(f.relation, f.stage_column);
     raw := lead_funnel._stage_value(f.relation, f.stage_column, _unmap_stage.value);
 
