@@ -39,13 +39,12 @@
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/relcache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "admin.h"
 #include "compat.h"
+#include "lead_table.h"
 #include "moves.h"
 #include "queue.h"
 #include "stats.h"
@@ -513,12 +512,7 @@ lf_require_idle(PG_FUNCTION_ARGS)
 
 	foreach(cell, lf_partition_tree(relid, NoLock))
 	{
-		Relation	rel = RelationIdGetRelation(lfirst_oid(cell));
-		bool		is_idle = rel == NULL || rel->rd_refcnt == 1;
-
-		if (rel != NULL)
-			RelationClose(rel);
-		if (!is_idle)
+		if (lf_table_open_count(lfirst_oid(cell)) > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
 					 errmsg("table \"%s\" is being used by active queries in this session", get_rel_name(lfirst_oid(cell))),

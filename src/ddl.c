@@ -300,7 +300,6 @@ before_drop_many(Node *parsetree, List *names, DropBehavior behavior)
 	ListCell   *cell;
 	Datum		values[3];
 
-	lf_track_flush();
 	foreach(cell, names)
 	{
 		if (IsA(lfirst(cell), RoleSpec))
@@ -391,6 +390,8 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 			check_create_trigger((CreateTrigStmt *) data->parsetree);
 		PG_RETURN_NULL();
 	}
+	/* what has been written belongs to the history, of what goes, too */
+	lf_track_flush();
 	if (IsA(data->parsetree, DropOwnedStmt))
 	{
 		DropOwnedStmt *stmt = (DropOwnedStmt *) data->parsetree;
@@ -410,7 +411,6 @@ lf_ddl_start(PG_FUNCTION_ARGS)
 	}
 	if (!lf_any_funnel())
 		PG_RETURN_NULL();
-	lf_track_flush();
 	if (IsA(data->parsetree, AlterTableStmt))
 	{
 		check_alter_table((AlterTableStmt *) data->parsetree);

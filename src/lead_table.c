@@ -28,6 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
@@ -288,6 +289,20 @@ lf_table_rows_of_key_or_wait(Oid root, const LeadKey *key)
 			return count;
 		XactLockTableWait(remover, NULL, NULL, XLTW_None);
 	}
+}
+
+int
+lf_table_open_count(Oid relid)
+{
+	Relation	rel = RelationIdGetRelation(relid);
+	int			count;
+
+	if (rel == NULL)
+		return 0;
+	/* but for ourselves */
+	count = rel->rd_refcnt - 1;
+	RelationClose(rel);
+	return count;
 }
 
 bool

@@ -31,6 +31,9 @@ typedef void (*KeyRowHandler) (const Funnel *funnel, TupleTableSlot *slot, int k
 
 extern void lf_table_visit_keys(Oid root, const LeadKey **keys, int count, KeyRowHandler handler, void *arg);
 
+/* How often this session has the table open: by a scan, a statement or its triggers. */
+extern int	lf_table_open_count(Oid relid);
+
 /* Whether a unique constraint of the key may be broken until the transaction ends. */
 extern bool lf_table_key_is_deferrable(const Funnel *funnel);
 

@@ -1156,17 +1156,10 @@ typedef struct Moment
 static bool
 is_idle(Oid relid, Moment *now)
 {
-	Relation	rel;
-
-	if (relid == now->known_relid)
-		return now->known_idle;
-	rel = RelationIdGetRelation(relid);
-	now->known_relid = relid;
-	now->known_idle = true;
-	if (rel != NULL)
+	if (relid != now->known_relid)
 	{
-		now->known_idle = rel->rd_refcnt - 1 <= (relid == now->relid ? 1 : 0);
-		RelationClose(rel);
+		now->known_idle = lf_table_open_count(relid) <= (relid == now->relid ? 1 : 0);
+		now->known_relid = relid;
 	}
 	return now->known_idle;
 }
