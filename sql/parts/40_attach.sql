@@ -1665,6 +1665,7 @@ BEGIN
                       HINT = 'Call it as the owner of both tables.';
         END IF;
         PERFORM lead_funnel._lock_relation(f.relation, 'SHARE ROW EXCLUSIVE');
+        PERFORM lead_funnel._require_idle(f.relation);
         PERFORM lead_funnel._check_not_attached(f.relation);
     END IF;
     PERFORM lead_funnel._check_relation(f.relation);
@@ -1673,7 +1674,6 @@ BEGIN
         PERFORM lead_funnel._require_whole(f.relation);
     END IF;
     PERFORM lead_funnel._require_idle(old.relation);
-    PERFORM lead_funnel._require_idle(f.relation);
 
     f.key_column := coalesce(f.key_column, lead_funnel._default_key(f.relation));
     PERFORM lead_funnel._check_columns(f.relation, to_json(f)::jsonb);

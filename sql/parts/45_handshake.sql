@@ -416,13 +416,26 @@ CREATE FUNCTION lead_funnel._statuses_of(funnel pg_catalog.name, stage @extschem
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     AS $$
-    SELECT array_agg(m.value) || ARRAY[_statuses_of.stage::text, upper(_statuses_of.stage::text COLLATE "C")]
+    SELECT array_agg(m.value) || _statuses_of.stage::text
     FROM lead_funnel.funnel AS f
     LEFT JOIN lead_funnel.stage_map AS m ON m.funnel_id = f.funnel_id AND m.stage::text = _statuses_of.stage::text
     WHERE f.name = _statuses_of.funnel
 $$;
 COMMENT ON FUNCTION lead_funnel._statuses_of(pg_catalog.name, @extschema@.lead_stage) IS
     'values of the stage column that may mean a stage';
+
+CREATE FUNCTION lead_funnel._has_status(stage_column pg_catalog.name, statuses pg_catalog.text)
+    RETURNS pg_catalog.text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT format('(pg_catalog.lower(t.%1$I::pg_catalog.text COLLATE pg_catalog."C") OPERATOR(pg_catalog.=) '
+                  'ANY (SELECT pg_catalog.lower(s.value COLLATE pg_catalog."C") FROM pg_catalog.unnest(%2$s) AS s (value)) '
+                  'OR t.%1$I IS NULL AND EXISTS (SELECT FROM pg_catalog.unnest(%2$s) AS s (value) WHERE s.value IS NULL))',
+                  stage_column, statuses)
+$$;
+COMMENT ON FUNCTION lead_funnel._has_status(pg_catalog.name, pg_catalog.text) IS
+    'condition that a row t of a lead table has one of the statuses, a parameter of the query';
 
 -- The caller's own view of the table; whether they are overdue, the journal says
 CREATE FUNCTION lead_funnel._waiting(funnel pg_catalog.name)
@@ -434,11 +447,8 @@ DECLARE
 BEGIN
     SELECT o.* INTO t FROM lead_funnel._target(_waiting.funnel, '') AS o;
     RETURN QUERY EXECUTE pg_catalog.format(
-        'SELECT t.%I::pg_catalog.text FROM %s AS t '
-        'WHERE pg_catalog.lower(t.%I::pg_catalog.text COLLATE pg_catalog."C") OPERATOR(pg_catalog.=) '
-        '      ANY (SELECT pg_catalog.lower(s.value COLLATE pg_catalog."C") FROM pg_catalog.unnest($1) AS s (value)) '
-        'OR t.%3$I IS NULL AND EXISTS (SELECT FROM pg_catalog.unnest($1) AS s (value) WHERE s.value IS NULL)',
-        t.key_column, t.relation, t.stage_column)
+        'SELECT t.%I::pg_catalog.text FROM %s AS t WHERE %s',
+        t.key_column, t.relation, lead_funnel._has_status(t.stage_column, '$1'))
     USING lead_funnel._statuses_of(_waiting.funnel, 'mql');
 END
 $$;

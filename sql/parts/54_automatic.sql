@@ -533,12 +533,9 @@ BEGIN
     RETURN QUERY EXECUTE pg_catalog.format(
         'SELECT lf_lead.%I::pg_catalog.text '
         'FROM (SELECT %s FROM %s AS t '
-        '      WHERE pg_catalog.lower(t.%4$I::pg_catalog.text COLLATE pg_catalog."C") OPERATOR(pg_catalog.=) '
-        '            ANY (SELECT pg_catalog.lower(s.value COLLATE pg_catalog."C") FROM pg_catalog.unnest($2) AS s (value)) '
-        '         OR t.%4$I IS NULL AND EXISTS (SELECT FROM pg_catalog.unnest($2) AS s (value) WHERE s.value IS NULL) '
-        '      OFFSET 0) AS lf_lead '
+        '      WHERE %s OFFSET 0) AS lf_lead '
         'WHERE lead_funnel._automatic_stage($1, lf_lead.*) IS NOT NULL',
-        t.key_column, columns, t.relation, t.stage_column)
+        t.key_column, columns, t.relation, lead_funnel._has_status(t.stage_column, '$2'))
     USING _automatic_leads.funnel, statuses;
 END
 $$;

@@ -311,7 +311,8 @@ BEGIN
     IF lead_funnel._is_managing() THEN
         RETURN;
     END IF;
-    -- a dump would have a number for it, which may be another table's after the restore
+    -- a dump would have a number for it, which may be another table's after the restore; no UPDATE where there is nothing to
+    -- do, since a read-only transaction may drop temporary tables
     FOR d IN
         SELECT m.model_id
         FROM pg_event_trigger_dropped_objects() AS x
